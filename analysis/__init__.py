@@ -1,0 +1,1 @@
+"""Arrays in, results out: photons, decays, charge states, voltammograms."""

@@ -1,0 +1,1 @@
+"""Stations and experiments that come with qdlab, as TOML files."""

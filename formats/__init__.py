@@ -1,0 +1,1 @@
+"""Outside file formats: bytes to arrays and back, nothing else."""

@@ -1,0 +1,1 @@
+"""One abstract interface per kind of instrument, and the real drivers behind them."""

@@ -1,0 +1,1 @@
+"""Stations, procedures, the life of a run, and the command line."""

@@ -1,0 +1,132 @@
+"""What `qdlab run` prints: the plan, the progress with the time left, the results, the paths."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from .run import RunOutcome, execute_run, prepare_run
+
+if TYPE_CHECKING:
+    from .rig_procedure import RigProcedure
+    from .run import PreparedRun
+
+
+def run_and_report(
+    experiment: str,
+    *,
+    station: str | None,
+    out: Path,
+    overrides: Sequence[str],
+    seed: int | None,
+    speed: float | None,
+    faults: Sequence[str],
+) -> int:
+    """Run an experiment and print what a person wants to know; returns the exit status."""
+    console = Console(highlight=False)
+    run = prepare_run(
+        experiment,
+        station=station,
+        out=out,
+        overrides=overrides,
+        seed=seed,
+        speed=speed,
+        faults=faults,
+        ask=_ask_operator,
+    )
+    _print_plan(console, run)
+    outcome = _run_with_progress(console, run)
+    if outcome.status != "finished":
+        Console(stderr=True, highlight=False).print(f"qdlab: run {outcome.status}: {outcome.reason}")
+    _report(console, outcome)
+    console.print(str(outcome.path), soft_wrap=True)
+    return outcome.exit_status
+
+
+def _print_plan(console: Console, run: PreparedRun) -> None:
+    station = run.station.file.station.name + (" [SIMULATED]" if run.station.simulated else "")
+    console.print(f"[bold]{type(run.procedure).__name__}[/bold] on {station}: {run.plan.sentence}")
+    console.print(
+        f"about {_duration(run.plan.duration_s)} of rig time, {run.plan.photons / 1e6:.1f} M photons, "
+        f"{run.plan.disk_bytes / 1e6:.0f} MB in {run.out}"
+    )
+
+
+def _run_with_progress(console: Console, run: PreparedRun) -> RunOutcome:
+    bar = Progress(
+        TextColumn("{task.fields[phase]:>12}"),
+        BarColumn(30),
+        TextColumn("{task.percentage:3.0f} %  {task.fields[told]}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task("run", total=1.0, phase="connecting", told="")
+    began = time.monotonic()
+
+    def watch(procedure: RigProcedure) -> None:
+        p = procedure.progress
+        if p.duration_s:
+            fraction = p.elapsed_s / p.duration_s
+            left_s = (time.monotonic() - began) * (1 / max(fraction, 1e-3) - 1)
+            bias = "" if p.potential_v is None else f"  {p.potential_v:+.2f} V"
+            told = (
+                f"{_duration(left_s)} left  {p.rate_hz / 1e3:5.1f} kc/s{bias}  "
+                f"{p.photons / 1e6:.2f} M photons, {p.confirmed_words / 1e6:.2f} M words on disk"
+            )
+            bar.update(task, completed=fraction, phase=p.phase, told=told)
+
+    with bar, _stopping_on_signals() as stop:
+        return execute_run(run, watch, stop)
+
+
+@contextmanager
+def _stopping_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set instead of ending the program."""
+    stop = threading.Event()
+    handlers = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _report(console: Console, outcome: RunOutcome) -> None:
+    """Analyze what was recorded, whatever the status; print the table and draw the quick look."""
+    from ..formats.run_file import read_run_file
+    from .analyses import analyze_run
+
+    run = read_run_file(outcome.path)
+    if run.photons is None or not len(run.photons.sync):
+        console.print("no photons were recorded: nothing to analyze")
+        return
+    result = analyze_run(run)
+    result.print(console)
+    picture = outcome.path.with_suffix(".png")
+    result.draw(picture)
+    console.print(f"picture: {picture}", soft_wrap=True)
+    console.print("run file:")
+
+
+def _ask_operator(question: str) -> str:
+    if not sys.stdin.isatty():
+        return ""
+    return input(f"{question} ")
+
+
+def _duration(seconds: float) -> str:
+    minutes, s = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {s:02d} s" if minutes else f"{s} s"

@@ -1,0 +1,46 @@
+"""`qdlab station check` and `qdlab station safe`."""
+
+from __future__ import annotations
+
+import sys
+
+from ..instruments.base import InstrumentError
+from .cli import print_table
+from .config import locate
+from .station import Station, open_rig
+
+
+def check_station(name: str, seed: int | None) -> int:
+    """Connect every instrument and print who answered; returns 1 when one did not."""
+    station = Station.load(locate(name))
+    failed = False
+    with open_rig(station, seed=seed, speed=float("inf") if station.simulated else None) as rig:
+        rows: dict[str, str] = {"station": f"{station.file.station.name} ({station.path})"}
+        for role, device in rig.devices():
+            try:
+                rows[role] = str(device.connect())
+            except InstrumentError as error:
+                rows[role] = f"FAILED: {error}"
+                failed = True
+        low, high = rig.potentiostat.potential_limits_v
+        rows["potential window"] = f"{low:g} to {high:g} V against {station.file.station.reference_electrode}"
+        rows["laser"] += f"; {rig.laser_table.wavelength_nm:g} nm, {rig.laser_table.repetition_rate_hz:g} Hz"
+        rows["count rate limit"] = f"{rig.count_rate_limit_hz:g} Hz per detector"
+    print_table(rows)
+    return int(failed)
+
+
+def make_station_safe(name: str) -> int:
+    """Connect to what answers and make it safe; returns 1 when something may still be on."""
+    problems: list[str] = []
+    with open_rig(Station.load(locate(name))) as rig:
+        for role, device in rig.devices():
+            try:
+                device.connect()
+                device.make_safe()
+                print(f"{role}: safe")
+            except InstrumentError as error:
+                problems.append(f"{role}: {error}")
+    for problem in problems:
+        print(f"qdlab: {problem}", file=sys.stderr)
+    return int(bool(problems))

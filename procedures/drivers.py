@@ -1,0 +1,188 @@
+"""How a station file's tables become instruments: each driver's settings, and its two connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, field_validator
+
+from ..instruments.base import Device, Limits
+
+from .config import Table
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..instruments.clock import Clock
+    from ..sim.bench import Bench
+
+SIMULATED = "simulated"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a driver is built into: the clock, a folder for its files, the operator, and the bench if any."""
+
+    clock: Clock
+    work_dir: Path
+    ask: Callable[[str], str]
+    bench: Bench | None = None
+
+    def require_bench(self) -> Bench:
+        """The bench of a simulated connection."""
+        if self.bench is None:
+            raise ConfigError('connection = "simulated" needs a [simulation] table in the station file')
+        return self.bench
+
+
+class DriverTable(Table):
+    """What every instrument's table has."""
+
+    driver: str = Field(description="the name of the driver")
+    connection: str = Field(description='"simulated", or where the instrument is: see the driver\'s page in docs/')
+
+
+@dataclass(frozen=True)
+class Driver:
+    """One entry of the group `qdlab.instruments`: how to read its table and how to build it."""
+
+    role: str
+    """The station table that it can stand in: potentiostat, counter, laser."""
+    table: type[DriverTable]
+    build: Callable[[Any, Surroundings], Device]
+
+
+def find_driver(name: str, role: str, *, where: str) -> Driver:
+    """The driver called `name` for `role`; raises ConfigError naming those there are."""
+    known = {point.name: point for point in entry_points(group="qdlab.instruments")}
+    if name in known:
+        driver: Driver = known[name].load()
+        if driver.role == role:
+            return driver
+        raise ConfigError(f"{where}: driver = {name!r} is a {driver.role}, not a {role}")
+    raise ConfigError(f"{where}: driver = {name!r} is not known; known drivers: {', '.join(sorted(known))}")
+
+
+# ---- CHI 760C ----
+
+
+class ChiTable(DriverTable):
+    """`[potentiostat]` with driver = "chi760c"; connection is the path of chi760c.exe."""
+
+    potential_limits_v: tuple[float, float] = Field(
+        description="the potentials that this electrode and electrolyte stand: [lower, upper] in volts"
+    )
+    current_polarity: Literal["anodic_positive", "cathodic_positive"] = Field(
+        description='as set in the program: "anodic_positive" or "cathodic_positive"'
+    )
+    data_length_points: int = Field(default=128_000, ge=1000, le=16_000_000)
+
+    @field_validator("potential_limits_v")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not -10.0 <= value[0] < value[1] <= 10.0:
+            raise ValueError("must be [lower, upper] with -10 <= lower < upper <= 10")
+        return value
+
+
+def _build_chi760c(table: ChiTable, around: Surroundings) -> Device:
+    from ..instruments.chi import CHI760C
+
+    if table.connection == SIMULATED:
+        from ..sim.emulators.chi760 import EmulatedChi760
+
+        launcher = EmulatedChi760(around.require_bench(), polarity=table.current_polarity)
+    else:
+        from ..instruments.chi.windows_program import WindowsProgram
+
+        launcher = WindowsProgram(Path(table.connection))
+    return CHI760C(
+        launcher,
+        clock=around.clock,
+        work_dir=around.work_dir,
+        potential_limits_v=Limits(*table.potential_limits_v),
+        current_polarity=table.current_polarity,
+        data_length_points=table.data_length_points,
+    )
+
+
+# ---- TimeHarp 260 ----
+
+
+class TimeHarpTable(DriverTable):
+    """`[counter]` with driver = "timeharp260"; connection is the library's path, or "default"."""
+
+    serial: str = ""
+    sync_cfd_mv: tuple[int, int] = (-50, -10)
+    input_cfd_mv: tuple[tuple[int, int], ...] = ((-50, -10), (-50, -10))
+    sync_offset_ps: int = Field(default=0, ge=-99_999, le=99_999)
+    input_offset_ps: tuple[int, ...] = (0, 0)
+    count_rate_limit_hz: float = Field(
+        default=5e6, gt=0, description="the rate above which a detector is damaged, in hertz"
+    )
+
+
+def _build_timeharp260(table: TimeHarpTable, around: Surroundings) -> Device:
+    from ..instruments.picoquant import TimeHarp260
+    from ..instruments.picoquant import th260lib
+
+    if table.connection == SIMULATED:
+        from ..sim.emulators.timeharp260 import EmulatedTh260Lib
+
+        library = EmulatedTh260Lib(around.require_bench())
+    else:
+        library = th260lib.load(None if table.connection == "default" else Path(table.connection))
+    return TimeHarp260(library, clock=around.clock, serial=table.serial)
+
+
+# ---- PDL 828 and PDL 800-D ----
+
+
+class LaserTable(DriverTable):
+    """What every pulsed laser's table has."""
+
+    repetition_rate_hz: float = Field(gt=0, description="pulse repetition rate in hertz, such as 2.5e6")
+    intensity: float = Field(ge=0.0, le=1.0, description="fraction (0 to 1) of the driver's scale")
+    wavelength_nm: float = Field(default=442.0, gt=0)
+
+
+class Pdl828Table(LaserTable):
+    """`[laser]` with driver = "pdl828"; connection is the library's path, or "default"."""
+
+    serial: str = ""
+
+
+def _build_pdl828(table: Pdl828Table, around: Surroundings) -> Device:
+    from ..instruments.picoquant import PDL828, sepia2lib
+
+    if table.connection == SIMULATED:
+        from ..sim.emulators.sepia2 import EmulatedSepia2Lib
+
+        library = EmulatedSepia2Lib(around.require_bench())
+    else:
+        library = sepia2lib.load(None if table.connection == "default" else Path(table.connection))
+    return PDL828(library, clock=around.clock, serial=table.serial)
+
+
+class Pdl800dTable(LaserTable):
+    """`[laser]` with driver = "pdl800d", set by hand; connection is "manual"."""
+
+
+def _build_pdl800d(table: Pdl800dTable, around: Surroundings) -> Device:
+    from ..instruments.picoquant import PDL800D
+
+    ask = around.ask
+    if table.connection == SIMULATED:
+        from ..sim.emulators.sepia2 import EmulatedOperator
+
+        ask = EmulatedOperator(around.require_bench())
+    return PDL800D(ask)
+
+
+CHI760C = Driver("potentiostat", ChiTable, _build_chi760c)
+TIMEHARP260 = Driver("counter", TimeHarpTable, _build_timeharp260)
+PDL828 = Driver("laser", Pdl828Table, _build_pdl828)
+PDL800D = Driver("laser", Pdl800dTable, _build_pdl800d)

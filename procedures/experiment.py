@@ -1,0 +1,62 @@
+"""Experiment files: which procedure, with which parameters, on which station."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from .config import Table, read_toml, validated
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .rig_procedure import RigProcedure
+
+
+class Experiment(Table):
+    """One experiment as its TOML file tells it."""
+
+    procedure: str = Field(description="the name of the procedure to run")
+    station: str = Field(description="the station to run it on, a TOML file or the name of a shipped one")
+    title: str = ""
+    sample: str = ""
+    parameters: dict[str, Any] = {}
+
+
+def load_experiment(path: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, RigProcedure]:
+    """The experiment of a file with `key=value` overrides, and its procedure with all parameters set.
+
+    Raises ConfigError naming file, table, key, value and what is allowed.
+    """
+    experiment = validated(Experiment, read_toml(path), where=str(path))
+    procedure = _procedure_class(experiment.procedure, where=str(path))()
+    for key, value in experiment.parameters.items():
+        _set(procedure, key, value, where=f"{path} [parameters]")
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {override!r}: must be key=value")
+        _set(procedure, key.strip(), value.strip(), where="--set")
+    return experiment, procedure
+
+
+def _procedure_class(name: str, *, where: str) -> type[RigProcedure]:
+    found = {point.name: point for point in entry_points(group="qdlab.procedures")}
+    if name not in found:
+        raise ConfigError(f"{where}: procedure = {name!r} is not known; known procedures: {', '.join(found)}")
+    return found[name].load()
+
+
+def _set(procedure: RigProcedure, key: str, value: object, *, where: str) -> None:
+    parameters = procedure.parameter_objects()
+    if key not in parameters:
+        raise ConfigError(f"{where}: unknown key {key!r}; known keys: {', '.join(parameters)}")
+    if isinstance(value, str) and where.endswith("[parameters]"):
+        raise ConfigError(f"{where}: {key} = {value!r}: must be a number, not text")
+    try:
+        procedure.set_parameters({key: value})
+    except ValueError as error:
+        raise ConfigError(f"{where}: {key} = {value!r}: {error}") from None

@@ -1,0 +1,82 @@
+"""From the counter's words to the record on disk, and to the numbers that are watched live."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..formats.tttr import TttrBlock, TttrDecoder
+from ..instruments.photon_counter import CountingError, PhotonCounter
+from .record import RunRecord
+
+RATE_WINDOW_S = 1.0
+"""Live rates are means over this time of the photons' own clock."""
+
+
+class PhotonRecording:
+    """Fetches words, writes them before anything else looks at them, then decodes them for the live view."""
+
+    def __init__(self, counter: PhotonCounter, record: RunRecord) -> None:
+        self._counter, self._record = counter, record
+        self._decoder: TttrDecoder | None = None
+        self._tick_s = 0.0
+        self.counts: NDArray[np.int64] = np.zeros(counter.n_inputs, np.int64)
+        self.rates_hz: NDArray[np.float64] = np.zeros(counter.n_inputs)
+        self.markers = 0
+        self.latest: TttrBlock | None = None
+        self._window_start, self._window_counts = 0, self.counts.copy()
+
+    @property
+    def total(self) -> int:
+        """Photons recorded so far."""
+        return int(self.counts.sum())
+
+    @property
+    def duration_s(self) -> float:
+        """Time of the last record on the photons' clock, in seconds."""
+        return self._decoder.last_time * self._tick_s if self._decoder else 0.0
+
+    def start(self, duration_s: float, sync_period_s: float, host_s: float) -> None:
+        """Start a T3 measurement of at most `duration_s`; `host_s` is the rig's clock at its start."""
+        self._decoder = TttrDecoder(self._counter.record_type)
+        self._tick_s = sync_period_s
+        self._record.header["photons"] = {
+            "record_type": int(self._counter.record_type),
+            "resolution_s": self._counter.resolution_ps * 1e-12,
+            "sync_period_s": sync_period_s,
+            "n_inputs": self._counter.n_inputs,
+            "start_s": host_s,
+        }
+        self._record.write_header()
+        self._counter.start(duration_s)
+
+    def pump(self) -> None:
+        """Fetch, store and count what has arrived; raises CountingError when the counter lost something."""
+        if self._decoder is None:
+            return
+        words = self._counter.take()
+        if len(words) == 0:
+            if not self._counter.measuring:
+                raise CountingError("the counter stopped by itself before the run was over")
+            return
+        self._record.append_words(words)
+        self.latest = block = self._decoder.decode(words)
+        self.markers += len(block.marker_time)
+        self.counts += np.bincount(block.channel, minlength=len(self.counts))[: len(self.counts)]
+        self._update_rates(self._decoder.last_time)
+
+    def finish(self) -> None:
+        """Stop the counter and store the words that are still in its buffer. May be called twice."""
+        if self._decoder is None:
+            return
+        self._counter.stop()
+        while len(words := self._counter.take()):
+            self._record.append_words(words)
+            self.counts += np.bincount(self._decoder.decode(words).channel, minlength=len(self.counts))
+        self._decoder = None
+
+    def _update_rates(self, last_time: int) -> None:
+        span_s = (last_time - self._window_start) * self._tick_s
+        if span_s >= RATE_WINDOW_S:
+            self.rates_hz = (self.counts - self._window_counts) / span_s
+            self._window_start, self._window_counts = last_time, self.counts.copy()

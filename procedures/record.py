@@ -1,0 +1,137 @@
+"""The record of a run while it goes on: a folder that survives whatever ends the program.
+
+`NAME.part/` holds `header.json` (rewritten whole, never half), `photons.u32` (the card's own words,
+append-only), `potentiostat_NNN.npz` and `.json` with the vendor's files beside them, and `log.txt`.
+`formats.run_file` makes the run file `NAME.h5` of such a folder, at the end of a run or in
+`qdlab recover`; see docs/decisions/0001-part-folder.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ..formats.h5_tree import write_tree
+from ..formats.run_file import PART_SUFFIX, POTENTIOSTAT_ARRAYS, write_atomically
+from ..instruments.potentiostat import PotentiostatRecord
+from .errors import RefusedError
+
+RESERVE_BYTES = 200_000_000
+"""Free space that a run leaves on the disk."""
+
+
+def new_run_stem(folder: Path, name: str) -> Path:
+    """A path without suffix in `folder` that no run has used: date, time and name."""
+    stamp = datetime.now().astimezone().strftime("%Y-%m-%d_%H%M%S")
+    for k in range(1, 1000):
+        stem = folder / (f"{stamp}_{name}" if k == 1 else f"{stamp}_{name}_{k}")
+        if not any(Path(f"{stem}{suffix}").exists() for suffix in (".h5", ".csv", PART_SUFFIX)):
+            return stem
+    raise RefusedError(f"{folder}: a thousand runs began in this second; try again")
+
+
+def check_folder(folder: Path, needed_bytes: float) -> None:
+    """Make the output folder and check that the run fits; raises RefusedError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".qdlab-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise RefusedError(f"{folder}: cannot write runs there: {error.strerror}; choose another --out") from error
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes + RESERVE_BYTES:
+        raise RefusedError(
+            f"{folder}: the run needs about {needed_bytes / 1e6:.0f} MB and a reserve of "
+            f"{RESERVE_BYTES / 1e6:.0f} MB, but {free / 1e6:.0f} MB are free; choose another --out"
+        )
+
+
+class RunRecord:
+    """Writes the part folder of one run; raises OSError when the disk refuses, nothing is lost silently."""
+
+    def __init__(self, stem: Path, header: dict[str, Any]) -> None:
+        self.stem = stem
+        self.folder = Path(f"{stem}{PART_SUFFIX}")
+        self.folder.mkdir()
+        self.header = {**header, "status": "running", "status_reason": "", "started": _now()}
+        self.confirmed_words = 0
+        self._words = (self.folder / "photons.u32").open("ab")
+        self._log = (self.folder / "log.txt").open("a", encoding="utf-8")
+        self._n_potentiostat = 0
+        self.write_header()
+
+    def write_header(self) -> None:
+        """Write the header as it stands, whole or not at all."""
+        write_atomically(self.folder / "header.json", json.dumps(self.header, indent=1, default=_plain))
+
+    def log(self, message: str, clock_s: float) -> None:
+        """Add a line to the run's log, with the rig's clock."""
+        self._log.write(f"{clock_s:12.6f}  {message}\n")
+        self._log.flush()
+
+    def append_words(self, words: NDArray[np.uint32]) -> None:
+        """Append the card's words; they are confirmed when this returns (handed to the operating system)."""
+        self._words.write(memoryview(np.ascontiguousarray(words)).cast("B"))
+        self._words.flush()
+        self.confirmed_words += len(words)
+
+    def add_potentiostat(self, records: Sequence[PotentiostatRecord]) -> None:
+        """Store what the potentiostat brought, with the vendor's files as they were."""
+        for record in records:
+            name = f"potentiostat_{self._n_potentiostat:03d}"
+            self._n_potentiostat += 1
+            arrays = {key: getattr(record, key) for key in POTENTIOSTAT_ARRAYS}
+            np.savez(self.folder / f"{name}.npz", **arrays)
+            for file, content in record.vendor_files.items():
+                (self.folder / f"{name}_{file}").write_bytes(content)
+            about = {
+                "technique": type(record.technique).__name__,
+                "settings": dataclasses.asdict(record.technique),
+                "complete": record.complete,
+                "first_cycle": record.first_cycle,
+                "start_s": record.start_s,
+                "start_uncertainty_s": record.start_uncertainty_s,
+                "stop_reason": record.stop_reason,
+                "warnings": list(record.warnings),
+                "vendor_files": sorted(record.vendor_files),
+            }
+            write_atomically(self.folder / f"{name}.json", json.dumps(about, indent=1, default=_plain))
+
+    def store_truth(self, truth: Mapping[str, Any]) -> None:
+        """Store what the bench planted; no analysis reads it."""
+        with h5py.File(self.folder / "truth.h5", "w") as file:
+            write_tree(file, truth)
+
+    def finish(self, status: str, reason: str) -> None:
+        """Write the final status and close; the folder is then ready for `write_run_file`."""
+        self.header |= {"status": status, "status_reason": reason, "ended": _now()}
+        self.write_header()
+        for file in (self._words, self._log):
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

@@ -1,0 +1,212 @@
+"""The base of every procedure: preflight before anything moves, and a safe rig whatever ends the run."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pymeasure.experiment import Procedure
+
+from ..instruments.base import InstrumentError
+from .errors import AbortedError, InterlockError, QdlabError
+from .photon_recording import PhotonRecording
+from .record import RunRecord
+from .station import Rig
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.1
+"""How often a waiting procedure looks at the rig, in seconds of its clock."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will take, known before it starts."""
+
+    duration_s: float
+    disk_bytes: float
+    photons: float
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, for whoever shows it."""
+
+    elapsed_s: float = 0.0
+    duration_s: float = 0.0
+    phase: str = ""
+    photons: int = 0
+    rate_hz: float = 0.0
+    potential_v: float | None = None
+    confirmed_words: int = 0
+
+
+class RigProcedure(Procedure):
+    """A procedure on a rig; subclasses write `preflight` and `perform`.
+
+    Whoever runs it sets `rig` and `record` first (see `procedures.run`). Any end (finished, aborted,
+    failed) leaves the rig safe and the record closed; `status_name`, `status_reason` and `error` tell
+    which it was.
+    """
+
+    kind = ""
+    """The kind of run, as run files and JSON results name it."""
+
+    rig: Rig
+    record: RunRecord
+    photons: PhotonRecording
+    progress = Progress()
+    status_name = "running"
+    status_reason = ""
+    error: BaseException | None = None
+
+    def preflight(self, rig: Rig) -> Plan:
+        """Check the whole plan against the rig and estimate it; nothing is connected yet.
+
+        Raises RefusedError or OutOfRangeError naming what is refused.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must write preflight()")
+
+    def perform(self) -> None:
+        """The experiment itself; wait with `wait`, which keeps the record going and ends on abort."""
+        raise NotImplementedError(f"{type(self).__name__} must write perform()")
+
+    # ---- pymeasure's life of a procedure ----
+
+    def startup(self) -> None:
+        """Connect every instrument and note who answered."""
+        self._plan = self.preflight(self.rig)
+        self._began_s = self.rig.clock.now()
+        self.photons = PhotonRecording(self.rig.counter, self.record)
+        with self._noting_failure():
+            identities = {}
+            for role, device in self.rig.devices():
+                identities[role] = str(device.connect())
+                self.note(f"{role}: {identities[role]}")
+            self.record.header["instruments"] = identities
+            self.record.write_header()
+
+    def execute(self) -> None:
+        """Perform the experiment; an abort is an end, not an error."""
+        with self._noting_failure():
+            try:
+                self.perform()
+            except AbortedError as end:
+                self._end("aborted", str(end), end)
+            else:
+                self._end("finished", "")
+
+    def shutdown(self) -> None:
+        """Make the rig safe, fetch what the counter still holds, and close the record. Never raises."""
+        problems = self.rig.make_safe()
+        try:
+            self.photons.finish()
+        except (InstrumentError, OSError) as error:
+            problems.append(f"counter: {error}")
+        problems += [p for p in self.rig.close() if p not in problems]
+        if self.status_name == "running":
+            self._end("aborted", "stopped before the experiment began", AbortedError("stopped"))
+        if problems:
+            self._end("failed", "; ".join(filter(None, [self.status_reason, *problems])))
+            self.error = self.error or InstrumentError(self.status_reason)
+        try:
+            self._store_settings()
+            self.record.finish(self.status_name, self.status_reason)
+        except (OSError, ValueError) as error:
+            self._end("failed", f"the record could not be closed: {error}", error)
+            log.exception("the record could not be closed")
+
+    # ---- what perform() uses ----
+
+    def wait(self, duration_s: float, phase: str) -> None:
+        """Let time pass while photons are recorded, limits watched and progress told.
+
+        Raises AbortedError when the operator wants to stop, InterlockError past a limit of the rig, and
+        InstrumentError when the counter lost something.
+        """
+        until = self.rig.clock.now() + duration_s
+        while True:
+            remaining = until - self.rig.clock.now()
+            if remaining <= 0:
+                return
+            self.rig.clock.sleep(min(POLL_S, remaining))
+            self.photons.pump()
+            self._check_interlocks()
+            self._tell(phase)
+            if self.should_stop():
+                raise AbortedError("stopped by the operator")
+
+    def note(self, message: str) -> None:
+        """Write a line to the run's log."""
+        self.record.log(message, self.rig.clock.now())
+        log.info(message)
+
+    def emit_row(self, row: dict[str, Any]) -> None:
+        """Emit one row of DATA_COLUMNS; numpy scalars become Python numbers, anything else is refused."""
+        plain: dict[str, Any] = {}
+        for column, value in row.items():
+            plain[column] = value.item() if isinstance(value, np.generic) else value
+            if not isinstance(plain[column], int | float | str):
+                raise TypeError(f"column {column!r}: {type(value).__name__} cannot be a cell of a row")
+        self.emit("results", plain)
+
+    # ---- inside ----
+
+    def _check_interlocks(self) -> None:
+        limit_hz = self.rig.count_rate_limit_hz
+        for channel, rate_hz in enumerate(self.photons.rates_hz):
+            if rate_hz > limit_hz:
+                self.rig.laser.make_safe()
+                raise InterlockError(
+                    f"detector {channel} counted {rate_hz:.3g} Hz, above its limit of {limit_hz:.3g} Hz; "
+                    "the laser was locked: reduce its intensity"
+                )
+
+    def _tell(self, phase: str) -> None:
+        elapsed_s = self.rig.clock.now() - self._began_s
+        self.progress = Progress(
+            elapsed_s=elapsed_s,
+            duration_s=max(self._plan.duration_s, elapsed_s),
+            phase=phase,
+            photons=self.photons.total,
+            rate_hz=sum(self.photons.rates_hz),
+            potential_v=self.commanded_potential_v(),
+            confirmed_words=self.record.confirmed_words,
+        )
+        self.emit("progress", 100.0 * min(1.0, elapsed_s / self.progress.duration_s))
+
+    def commanded_potential_v(self) -> float | None:
+        """The potential that should be applied now, where the procedure knows it."""
+        return None
+
+    def _noting_failure(self) -> _NotingFailure:
+        return _NotingFailure(self)
+
+    def _end(self, status: str, reason: str, error: BaseException | None = None) -> None:
+        self.status_name, self.status_reason = status, reason
+        self.error = error or self.error
+
+    def _store_settings(self) -> None:
+        header = self.record.header
+        header["settings"] = {role: device.settings() for role, device in self.rig.devices()}
+        if self.rig.bench is not None:
+            self.record.store_truth(self.rig.bench.truth())
+
+
+class _NotingFailure:
+    """Keeps the reason of a failure in the procedure and lets the exception go on to the worker."""
+
+    def __init__(self, procedure: RigProcedure) -> None:
+        self._procedure = procedure
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            known = isinstance(error, QdlabError | InstrumentError | OSError)
+            reason = str(error) if known else f"{type(error).__name__}: {error}"
+            self._procedure._end("failed", reason, error)

@@ -1,0 +1,216 @@
+"""The bench: one clock, one seed, one sample and one truth shared by all emulated instruments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .clock import PS_PER_S, SimulatedClock
+from .physics.cell import Cell
+from .physics.photons import DotPhotons, Light
+
+TICK_PS = 25
+"""Time grid of the photon stream: the TimeHarp 260 P's base resolution."""
+
+_COMPARATOR = 0xC0  # spawn key of this module's random stream
+
+PhotonListener = Callable[[int, NDArray[np.int64], NDArray[np.uint8]], None]
+MarkerListener = Callable[[NDArray[np.int64], NDArray[np.uint8]], None]
+
+
+class MarkerEdges(NamedTuple):
+    """TTL edges in time order: ticks (int64) and the marker input each arrives at (uint8)."""
+
+    ticks: NDArray[np.int64]
+    numbers: NDArray[np.uint8]
+
+
+NO_EDGES = MarkerEdges(np.empty(0, np.int64), np.empty(0, np.uint8))
+
+
+@dataclass(frozen=True)
+class Comparator:
+    """Turns the potentiostat's potential output into two marker edges (see docs/wiring.md).
+
+    One line goes to two marker inputs: `falling_marker` fires when the potential falls through the
+    threshold, `rising_marker` when it rises back. The trimmer is off by `offset_v`, and noise of
+    `noise_v` (standard deviation) shifts each edge.
+    """
+
+    threshold_v: float = -0.02
+    offset_v: float = 0.0015
+    noise_v: float = 0.0002
+    falling_marker: int = 1
+    rising_marker: int = 2
+
+
+@dataclass
+class _Applied:
+    """A piece of potential against time: cells of equal length, the last value holds on."""
+
+    start_ps: int
+    cell_ps: int
+    applied_v: NDArray[np.float64]
+    interface_v: NDArray[np.float64]
+    edges: MarkerEdges
+
+    def value_at(self, values: NDArray[np.float64], at_ps: int) -> float:
+        """The value of the cell that holds at `at_ps`."""
+        return float(values[min((at_ps - self.start_ps) // self.cell_ps, len(values) - 1)])
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Names of the faults switched on, over all emulators of the bench."""
+
+    names: frozenset[str] = field(default_factory=frozenset)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names
+
+
+class Bench:
+    """What stands on the table: the cell with the dot in it, the laser light, and the wires.
+
+    Emulated instruments change it (`apply_potential`, `open_cell`, `set_light`) at the present instant
+    and listen to what it does (`on_photons`, `on_markers`). Photons are made as the clock moves.
+    """
+
+    def __init__(
+        self,
+        clock: SimulatedClock,
+        *,
+        seed: int,
+        cell: Cell,
+        photons: DotPhotons,
+        comparator: Comparator | None = None,
+        faults: Faults | None = None,
+    ) -> None:
+        self.clock, self.seed, self.cell, self.photons = clock, seed, cell, photons
+        self.comparator = comparator
+        self.faults = faults or Faults()
+        self.sync_running = True
+        self._light = Light()
+        self._comparator_noise = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_COMPARATOR,)))
+        rest = np.array([cell.rest_potential_v])
+        self._applied = _Applied(0, PS_PER_S, rest, rest, NO_EDGES)
+        self._history: list[tuple[int, _Applied]] = []
+        self._photon_listeners: list[PhotonListener] = []
+        self._marker_listeners: list[MarkerListener] = []
+        self._made_until_tick = 0
+        clock.follow(self._make_photons)
+
+    # ---- what instruments do to the bench, at the present instant ----
+
+    @property
+    def light(self) -> Light:
+        """The excitation light at this instant."""
+        return self._light
+
+    def set_light(self, light: Light) -> None:
+        """Change the excitation light from now on."""
+        self._light = light
+
+    def apply_potential(
+        self, cell_ps: int, applied_v: NDArray[np.float64], interface_v: NDArray[np.float64]
+    ) -> None:
+        """Apply a potential from now on: values per cell of `cell_ps`; the last one is held."""
+        now = self.clock.now_ps
+        before = self._applied.value_at(self._applied.applied_v, now)
+        edges = self._comparator_edges(now, cell_ps, np.concatenate([[before], applied_v]))
+        if now > self._applied.start_ps:
+            self._history.append((now, self._applied))
+        self._applied = _Applied(now, cell_ps, applied_v, interface_v, edges)
+
+    def open_cell(self) -> None:
+        """Switch the cell off: the interface goes back to its rest potential."""
+        rest = np.array([self.cell.rest_potential_v])
+        self.apply_potential(PS_PER_S, rest, rest)
+
+    # ---- what instruments see of the bench ----
+
+    def on_photons(self, listener: PhotonListener) -> None:
+        """Call `listener(until_tick, ticks, inputs)` with the detector pulses of each step."""
+        self._photon_listeners.append(listener)
+
+    def on_markers(self, listener: MarkerListener) -> None:
+        """Call `listener(ticks, marker_numbers)` with the TTL edges of each step."""
+        self._marker_listeners.append(listener)
+
+    @property
+    def applied_potential_v(self) -> float:
+        """The potential applied at this instant, as the potentiostat's output shows it."""
+        return self._applied.value_at(self._applied.applied_v, self.clock.now_ps)
+
+    @property
+    def interface_potential_v(self) -> float:
+        """The potential that the dot feels at this instant."""
+        return self._applied.value_at(self._applied.interface_v, self.clock.now_ps)
+
+    def truth(self) -> dict[str, Any]:
+        """Everything planted, for the truth group of a run file; no analysis reads it."""
+        pieces = [*self._history, (self.clock.now_ps, self._applied)]
+        return {
+            "seed": self.seed,
+            "potential_pieces": [
+                {
+                    "start_s": p.start_ps / PS_PER_S,
+                    "end_s": end_ps / PS_PER_S,
+                    "cell_s": p.cell_ps / PS_PER_S,
+                    "interface_v": p.interface_v,
+                }
+                for end_ps, p in pieces
+            ],
+            "cell": self.cell.truth(),
+            "dot": self.photons.truth(),
+        }
+
+    # ---- inside ----
+
+    def _make_photons(self, now_ps: int) -> None:
+        until = now_ps // TICK_PS
+        if until <= self._made_until_tick:
+            return
+        edges, bias = self._cells(self._made_until_tick, until)
+        ticks, inputs = self.photons.advance(until, edges, bias, self._light)
+        markers = self._markers(self._made_until_tick, until)
+        self._made_until_tick = until
+        if len(markers.ticks):
+            for on_markers in self._marker_listeners:
+                on_markers(*markers)
+        for on_photons in self._photon_listeners:
+            on_photons(until, ticks, inputs)
+
+    def _cells(self, since: int, until: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Start ticks of the potential cells in [since, until) and the interface potential in each."""
+        a = self._applied
+        first = max(0, (since * TICK_PS - a.start_ps) // a.cell_ps)
+        last = max(0, ((until - 1) * TICK_PS - a.start_ps) // a.cell_ps)
+        index = np.arange(first, min(last, max(first, len(a.interface_v) - 1)) + 1)
+        edges = (a.start_ps + index * a.cell_ps) // TICK_PS
+        edges[0] = since
+        return edges, a.interface_v[np.minimum(index, len(a.interface_v) - 1)]
+
+    def _markers(self, since: int, until: int) -> MarkerEdges:
+        edges = self._applied.edges
+        now = slice(*np.searchsorted(edges.ticks, [since, until]))
+        return MarkerEdges(edges.ticks[now], edges.numbers[now])
+
+    def _comparator_edges(self, start_ps: int, cell_ps: int, applied_v: NDArray[np.float64]) -> MarkerEdges:
+        """Edges of a piece; `applied_v` begins with the value before it, the others hold at cell centres."""
+        if self.comparator is None:
+            return NO_EDGES
+        c = self.comparator
+        threshold_v = c.threshold_v + c.offset_v
+        below = applied_v < threshold_v
+        (k,) = np.nonzero(below[1:] != below[:-1])
+        v0, v1 = applied_v[k], applied_v[k + 1]
+        level_v = threshold_v + c.noise_v * self._comparator_noise.standard_normal(len(k))
+        fraction = np.clip((level_v - v0) / (v1 - v0), 0.0, 1.0)
+        at_ps = start_ps + np.maximum(0.0, k - 0.5 + fraction) * cell_ps
+        numbers = np.where(below[k + 1], c.falling_marker, c.rising_marker)
+        return MarkerEdges(np.round(at_ps / TICK_PS).astype(np.int64), numbers.astype(np.uint8))

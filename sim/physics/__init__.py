@@ -1,0 +1,1 @@
+"""Pure, seeded physics without input or output."""
