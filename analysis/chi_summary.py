@@ -16,7 +16,9 @@ def summarize_chi(text: ChiText) -> dict[str, object]:
     10 x sensitivity.
     """
     potential_v = text.column("Potential")
-    has_potential = potential_v is not None and len(potential_v) > 0
+    first_v, last_v = (
+        (None, None) if potential_v is None or not len(potential_v) else potential_v[[0, -1]].tolist()
+    )
     reached = text.points_at_or_above(FULL_SCALE_RATIO)
     return {
         "kind": "chi",
@@ -26,8 +28,8 @@ def summarize_chi(text: ChiText) -> dict[str, object]:
         "columns": list(text.columns),
         "points": len(text.data),
         "parameters": dict(text.parameters),
-        "first_potential_v": float(potential_v[0]) if has_potential else None,
-        "last_potential_v": float(potential_v[-1]) if has_potential else None,
+        "first_potential_v": first_v,
+        "last_potential_v": last_v,
         "scan_rate_v_s": text.scan_rate_v_s,
         "current_a": _current(text),
         "overload_points": None if reached is None else int(reached.sum()),

@@ -51,8 +51,8 @@ class Background:
 
 
 def decay_probabilities(
-    lifetimes_ns: ArrayLike, edges_ns: NDArray[np.float64], response: Response
-) -> NDArray[np.float64]:
+    lifetimes_ns: ArrayLike, edges_ns: NDArray[np.floating], response: Response
+) -> NDArray[np.floating]:
     """Mean counts per micro-time bin for one detected photon, shape (lifetimes, bins).
 
     Rows sum to 1 + afterpulsing when the edges span one period. An afterpulse follows its photon by the
@@ -70,8 +70,8 @@ def decay_probabilities(
 
 
 def background_probabilities(
-    background: Background, edges_ns: NDArray[np.float64], response: Response
-) -> NDArray[np.float64]:
+    background: Background, edges_ns: NDArray[np.floating], response: Response
+) -> NDArray[np.floating]:
     """Mean counts per second in each micro-time bin of a blank sample (shape: bins).
 
     Rates are recorded ones, so the afterpulses of the background are part of them.
@@ -99,8 +99,8 @@ def warped_edges(
 
 
 def _folded(
-    tau: NDArray[np.float64], edges_ns: NDArray[np.float64], response: Response, time_zero_ns: float
-) -> NDArray[np.float64]:
+    tau: NDArray[np.floating], edges_ns: NDArray[np.floating], response: Response, time_zero_ns: float
+) -> NDArray[np.floating]:
     """Probability per bin of the smeared exponential, summed over all earlier pulses."""
     sigma, period = response.sigma_ns, response.period_ns
     late = edges_ns[None, :] - time_zero_ns
@@ -111,8 +111,8 @@ def _folded(
 
 
 def _smeared_cumulative(
-    late_ns: NDArray[np.float64], tau: NDArray[np.float64], sigma: float
-) -> NDArray[np.float64]:
+    late_ns: NDArray[np.floating], tau: NDArray[np.floating], sigma: float
+) -> NDArray[np.floating]:
     """Cumulative function of an exponential convolved with a Gaussian."""
     z = late_ns / sigma
     return ndtr(z) - np.exp(0.5 * (sigma / tau) ** 2 - late_ns / tau + log_ndtr(z - sigma / tau))

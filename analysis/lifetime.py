@@ -1,9 +1,9 @@
 """One-exponential lifetimes of thousands of time bins by maximum likelihood, one matrix product for all.
 
-The log-likelihood of a micro-time histogram is linear in its counts: counts times log p(bin | lifetime). With
-the logarithms tabulated on a grid of lifetimes, all bins are searched by one matrix product; a parabola through
-the maximum then refines each. The background is known from a blank, not fitted: leaving it free more than
-doubles the error at 125 ns. Response, sync period and afterpulses are part of p.
+The log-likelihood of a micro-time histogram is linear in its counts: counts times log p(bin | lifetime).
+With the logarithms tabulated on a grid of lifetimes, all bins are searched by one matrix product; a
+parabola through the maximum then refines each. The background is known from a blank, not fitted: leaving it
+free more than doubles the error at 125 ns. Response, sync period and afterpulses are part of p.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Lifetimes:
     the grid the lifetime is that end and its error infinite.
     """
 
-    lifetime_ns: NDArray[np.float64]
-    error_ns: NDArray[np.float64]
+    lifetime_ns: NDArray[np.floating]
+    error_ns: NDArray[np.floating]
     """Cramer-Rao bound at the estimate for the photons of this histogram (standard deviation)."""
     photons: NDArray[np.int64]
 
@@ -60,6 +60,7 @@ class LifetimeEstimator:
         range_ns: tuple[float, float] = (0.1, 600.0),
         n_lifetimes: int = 200,
     ) -> None:
+        self.edges_bins, self.resolution_ns = edges_bins, resolution_ns
         self.response, self.background = response, background
         self._edges_ns = edges_bins * resolution_ns
         self.lifetimes_ns = np.geomspace(*range_ns, n_lifetimes)
@@ -101,23 +102,23 @@ class LifetimeEstimator:
             return PooledLifetime(tau, np.inf, photons)
         return PooledLifetime(tau, tau * float(np.sqrt(counts @ score**2)) / information, photons)
 
-    def _background_fraction(self, photons: NDArray[np.int64], exposure_s: ArrayLike) -> NDArray[np.float64]:
+    def _background_fraction(self, photons: NDArray[np.int64], exposure_s: ArrayLike) -> NDArray[np.floating]:
         expected = self.background.rate_hz * np.asarray(exposure_s, dtype=float)
         return np.where(photons > 0, expected / np.maximum(photons, 1), 1.0)
 
     @cached_property
-    def _log_p(self) -> list[NDArray[np.float64]]:
+    def _log_p(self) -> list[NDArray[np.floating]]:
         """Logarithms of p, shape (bins, lifetimes), for each tabulated background fraction."""
         return [self._log_table(fraction) for fraction in _FRACTIONS]
 
-    def _log_table(self, fraction: float) -> NDArray[np.float64]:
+    def _log_table(self, fraction: float) -> NDArray[np.floating]:
         return np.log(np.maximum(self._mixture(self._shapes, fraction), 1e-300)).T
 
-    def _mixture(self, shapes: NDArray[np.float64], fraction: float) -> NDArray[np.float64]:
+    def _mixture(self, shapes: NDArray[np.floating], fraction: float) -> NDArray[np.floating]:
         return (1.0 - fraction) * shapes + fraction * self._blank
 
     @cached_property
-    def _information(self) -> NDArray[np.float64]:
+    def _information(self) -> NDArray[np.floating]:
         """Fisher information on ln(lifetime) per photon, shape (fractions, lifetimes)."""
         slope = np.gradient(self._shapes, np.log(self.lifetimes_ns), axis=0)
         rows = [
@@ -126,19 +127,19 @@ class LifetimeEstimator:
         ]
         return np.array(rows)
 
-    def _at(self, position: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _at(self, position: NDArray[np.floating]) -> NDArray[np.floating]:
         logs = np.log(self.lifetimes_ns[[0, -1]])
         return np.exp(logs[0] + position / (len(self.lifetimes_ns) - 1) * (logs[1] - logs[0]))
 
     def _bound(
-        self, position: NDArray[np.float64], photons: NDArray[np.int64], index: int
-    ) -> NDArray[np.float64]:
+        self, position: NDArray[np.floating], photons: NDArray[np.int64], index: int
+    ) -> NDArray[np.floating]:
         last = len(self.lifetimes_ns) - 1
         per_photon = np.interp(position, np.arange(last + 1), self._information[index])
         bound = self._at(position) / np.sqrt(photons * per_photon)
         return np.where((position > 0) & (position < last), bound, np.inf)
 
-    def _score(self, tau: float, fraction: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _score(self, tau: float, fraction: float) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """First and second derivative of log p by ln(lifetime), per micro-time bin."""
         step = 1e-3
         tau3 = tau * np.exp(step * np.array([-1.0, 0.0, 1.0]))
@@ -147,11 +148,11 @@ class LifetimeEstimator:
         return (high - low) / (2 * step), (high - 2 * mid + low) / step**2
 
 
-def _normalized(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+def _normalized(rows: NDArray[np.floating]) -> NDArray[np.floating]:
     return rows / rows.sum(axis=1, keepdims=True)
 
 
-def _refined_maximum(log_likelihood: NDArray[np.float64]) -> NDArray[np.float64]:
+def _refined_maximum(log_likelihood: NDArray[np.floating]) -> NDArray[np.floating]:
     """Position of each row's maximum in steps of the grid, by a parabola; the ends stay as they are."""
     last = log_likelihood.shape[1] - 1
     best = log_likelihood.argmax(axis=1)

@@ -1,7 +1,8 @@
 """Photons to intensity trace, pooled decay and one micro-time histogram per FLID bin, in one pass.
 
-The live view feeds the accumulator block by block; the analysis of a finished run feeds the same accumulator
-once. Counting is in whole sync periods, so the result does not depend on where the blocks were cut.
+The live view feeds the accumulator block by block; the analysis of a finished run feeds the same
+accumulator once. Counting is in whole sync periods, so the result does not depend on where the blocks were
+cut.
 """
 
 from __future__ import annotations

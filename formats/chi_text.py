@@ -160,6 +160,11 @@ class ChiText:
         return time_s, used_s, ()
 
     @property
+    def row_interval_s(self) -> float | None:
+        """Seconds between rows, longer than the header's where the program raised it; None if unknown."""
+        return self._time[1]
+
+    @property
     def time_s(self) -> NDArray[np.float64] | None:
         """Seconds since the end of the quiet time, rebuilt from the row index, or None if unknown."""
         return self._time[0]
@@ -171,7 +176,7 @@ class ChiText:
             return False
         if self.planned_rows is None:
             return True
-        header_s, used_s = row_interval_s(self.technique, self.parameters), self._time[1]
+        header_s, used_s = row_interval_s(self.technique, self.parameters), self.row_interval_s
         stretch = used_s / header_s if used_s and header_s else 1.0
         return abs(self.planned_rows / stretch - len(self.data)) <= 1
 
@@ -211,7 +216,9 @@ def parse_chi_text(raw: bytes, name: str) -> ChiText:
     if not raw.strip():
         raise FileFormatError(f"{name} is empty; a CHI text export was expected")
     if b"\x00" in raw:
-        raise FileFormatError(f"{name} holds binary data, not CHI text; export it as text from the CHI program")
+        raise FileFormatError(
+            f"{name} holds binary data, not CHI text; export it as text from the CHI program"
+        )
     text = raw.decode("latin-1")
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     at = _find_column_header(lines, name)

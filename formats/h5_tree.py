@@ -10,9 +10,9 @@ import numpy as np
 
 
 def write_tree(group: h5py.Group, tree: Mapping[str, Any]) -> None:
-    """Write a mapping into `group`: arrays as datasets, mappings (and lists of them) as groups, the rest as attributes.
+    """Write a mapping into `group`; raises TypeError for a value that HDF5 cannot hold.
 
-    Raises TypeError for a value that HDF5 cannot hold.
+    Arrays become datasets, mappings and lists of them groups, the rest attributes.
     """
     for key, value in tree.items():
         if isinstance(value, Mapping):

@@ -28,7 +28,9 @@ TITLES = {
     "/photon_data/timestamps_specs": "Specifications for timestamps.",
     "/photon_data/timestamps_specs/timestamps_unit": "Value of 1-unit timestamp-increment in seconds.",
     "/photon_data/nanotimes_specs": "Group for nanotime-specific data.",
-    "/photon_data/nanotimes_specs/tcspc_unit": "Value of 1-unit nanotime-increment in seconds (TCSPC bin size).",
+    "/photon_data/nanotimes_specs/tcspc_unit": (
+        "Value of 1-unit nanotime-increment in seconds (TCSPC bin size)."
+    ),
     "/photon_data/nanotimes_specs/tcspc_num_bins": "Number of TCSPC bins.",
     "/photon_data/nanotimes_specs/tcspc_range": "TCSPC full-scale range in seconds.",
     "/photon_data/measurement_specs": (
@@ -76,12 +78,8 @@ TITLES = {
         "For each excitation source, this field indicates whether excitation is continuous wave (CW), True "
         "(i.e. 1), or pulsed, False (i.e. 0)."
     ),
-    "/setup/laser_repetition_rates": (
-        "Repetition rates in Hz for each laser. CW lasers have a value of 0."
-    ),
-    "/setup/detection_wavelengths": (
-        "Reference wavelengths (units: meter) for each detected spectral band."
-    ),
+    "/setup/laser_repetition_rates": ("Repetition rates in Hz for each laser. CW lasers have a value of 0."),
+    "/setup/detection_wavelengths": ("Reference wavelengths (units: meter) for each detected spectral band."),
     "/identity": "Information about the Photon-HDF5 data file.",
     "/identity/author": "Author of the current data file.",
     "/identity/author_affiliation": "Company or institution the author is affiliated with.",

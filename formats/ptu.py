@@ -6,6 +6,7 @@ PicoQuant-Time-Tagged-File-Format-Demos, `doc/`).
 
 from __future__ import annotations
 
+import math
 import os
 import uuid
 from collections.abc import Iterable, Iterator
@@ -30,10 +31,16 @@ BLOCK_WORDS = 1 << 17
 _MAGIC = b"PQTTTR\0\0"
 _VERSION = b"1.0.00\0\0"
 _RECORD_BYTES = 4
-_TAGS_OF_THE_WRITER = frozenset(
-    ["Measurement_Mode", "Measurement_SubMode", "MeasDesc_GlobalResolution", "MeasDesc_Resolution"]
-    + ["TTResultFormat_TTTRRecType", "TTResultFormat_BitsPerRecord", "TTResult_NumberOfRecords", HEADER_END]
-)
+_TAGS_OF_THE_WRITER = {
+    "Measurement_Mode",
+    "Measurement_SubMode",
+    "MeasDesc_GlobalResolution",
+    "MeasDesc_Resolution",
+    "TTResultFormat_TTTRRecType",
+    "TTResultFormat_BitsPerRecord",
+    "TTResult_NumberOfRecords",
+    HEADER_END,
+}
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ def open_ptu(path: AnyPath) -> PtuFile:
     header = read_ptu_header(path)
     record_type = _record_type(path, header.tags)
     resolution_s, time_unit_s, sync_rate_hz = _scales(path, header.tags, record_type.mode)
-    announced = int(_number(path, header.tags, "TTResult_NumberOfRecords") or 0)
+    announced = _integer(path, header.tags, "TTResult_NumberOfRecords") or 0
     payload_bytes = path.stat().st_size - header.size_bytes
     found = payload_bytes // _RECORD_BYTES
     used = min(found, announced) if announced > 0 else found
@@ -161,20 +168,18 @@ def write_ptu(
         if taken := sorted(_TAGS_OF_THE_WRITER & tags.keys()):
             raise ValueError(f"tags {taken} follow from the records and cannot be given")
         header |= tags
-    packed = pack_tags(header | {"TTResult_NumberOfRecords": 0})
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:
-            file.write(_MAGIC + _VERSION + packed)
+            file.write(_MAGIC + _VERSION + pack_tag("TTResult_NumberOfRecords", 0) + pack_tags(header))
             records = 0
             for block in [words] if isinstance(words, np.ndarray) else words:
                 if block.dtype != np.uint32:
                     raise TypeError(f"TTTR words must be uint32, not {block.dtype}")
                 file.write(np.ascontiguousarray(block, "<u4").data)
                 records += block.size
-            count = pack_tag("TTResult_NumberOfRecords", records)
-            file.seek(len(_MAGIC + _VERSION) + packed.index(pack_tag("TTResult_NumberOfRecords", 0)))
-            file.write(count)
+            file.seek(len(_MAGIC + _VERSION))
+            file.write(pack_tag("TTResult_NumberOfRecords", records))
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -191,14 +196,16 @@ def _timeharp_tags(
     comment: str,
     created: datetime,
 ) -> Tags:
+    if mode not in (2, 3):
+        raise ValueError(f"mode = {mode!r} must be 2 or 3")
     base_s = {"P": 25e-12, "N": 250e-12}[model]
     binning = round(resolution_s / base_s)
     if binning < 1 or abs(resolution_s / base_s - binning) > 1e-6:
-        raise ValueError(f"resolution_s = {resolution_s!r} is not a multiple of the base resolution {base_s!r}")
+        raise ValueError(
+            f"resolution_s = {resolution_s!r} is not a multiple of the base resolution {base_s!r}"
+        )
     if mode == 3 and not (sync_rate_hz and sync_rate_hz > 0):
         raise ValueError(f"sync_rate_hz = {sync_rate_hz!r} must be positive in T3 mode")
-    t2 = RecordType.TIMEHARP_260P_T2 if model == "P" else RecordType.TIMEHARP_260N_T2
-    t3 = RecordType.TIMEHARP_260P_T3 if model == "P" else RecordType.TIMEHARP_260N_T3
     return {
         "File_GUID": f"{{{str(uuid.uuid4()).upper()}}}",
         "File_CreatingTime": created,
@@ -208,7 +215,7 @@ def _timeharp_tags(
         "Measurement_Mode": mode,
         "Measurement_SubMode": 0,
         "TTResult_StopReason": 0,
-        "TTResultFormat_TTTRRecType": int(t2 if mode == 2 else t3),
+        "TTResultFormat_TTTRRecType": int(RecordType[f"TIMEHARP_260{model}_T{mode}"]),
         "TTResultFormat_BitsPerRecord": 8 * _RECORD_BYTES,
         "HW_Type": f"TimeHarp260{model}",
         "HW_BaseResolution": base_s,
@@ -224,19 +231,19 @@ def _timeharp_tags(
 
 
 def _record_type(path: Path, tags: Tags) -> RecordType:
-    mode = _number(path, tags, "Measurement_Mode")
+    mode = _integer(path, tags, "Measurement_Mode")
     if mode not in (2, 3):
         raise FileFormatError(
             f"{path} was recorded in measurement mode {mode}; only T2 (2) and T3 (3) hold photon records"
         )
-    if (bits := _number(path, tags, "TTResultFormat_BitsPerRecord") or 32) != 32:
+    if (bits := _integer(path, tags, "TTResultFormat_BitsPerRecord") or 32) != 32:
         raise FileFormatError(f"{path} has records of {bits} bits; only 32 bits are known")
-    code = int(_number(path, tags, "TTResultFormat_TTTRRecType") or 0)
+    code = _integer(path, tags, "TTResultFormat_TTTRRecType") or 0
     try:
         record_type = RecordType.from_code(code)
     except ValueError:
         raise FileFormatError(
-            f"{path} has the record type 0x{code & 0xFFFFFFFF:08X} (TTResultFormat_TTTRRecType), which is not known"
+            f"{path} has records of the unknown type 0x{code & 0xFFFFFFFF:08X} (TTResultFormat_TTTRRecType)"
         ) from None
     if record_type.mode != mode:
         raise FileFormatError(f"{path} says T{mode} (Measurement_Mode) but holds {record_type.name} records")
@@ -258,7 +265,14 @@ def _scales(path: Path, tags: Tags, mode: int) -> tuple[float, float, float | No
         )
     if mode == 3 and not rate_hz > 0:
         rate_hz = 1 / global_s
-    return resolution_s, global_s, float(rate_hz) if rate_hz > 0 else None
+    return resolution_s, global_s, float(rate_hz) if 0 < rate_hz < math.inf else None
+
+
+def _integer(path: Path, tags: Tags, name: str) -> int | None:
+    value = tags.get(name)
+    if value is not None and not isinstance(value, int):
+        raise FileFormatError(f"{path}: tag {name} should be an integer but is {value!r:.40}")
+    return value
 
 
 def _number(path: Path, tags: Tags, name: str) -> float | int | None:
@@ -270,14 +284,15 @@ def _number(path: Path, tags: Tags, name: str) -> float | int | None:
 
 def _complaints(path: Path, announced: int, payload_bytes: int) -> Iterator[str]:
     found, rest = divmod(payload_bytes, _RECORD_BYTES)
-    if not payload_bytes:
+    behind = payload_bytes - announced * _RECORD_BYTES
+    if payload_bytes == 0:
         yield f"{path.name} holds no records ({announced} announced)"
-    elif announced <= 0:
-        yield f"{path.name} announces no records (aborted recording); the {found} that are there were loaded"
-    elif found < announced:
-        yield f"{path.name} was cut: {found} of {announced} announced records are there"
-    elif payload_bytes > announced * _RECORD_BYTES:
-        extra = payload_bytes - announced * _RECORD_BYTES
-        yield f"{path.name} has {extra} bytes behind its {announced} announced records; they were left unread"
-    if rest and found < max(announced, 1) | (announced <= 0) * (found + 1):
-        yield f"{path.name} ends inside a record; its last {rest} bytes were left unread"
+    elif announced > 0 and behind > 0:
+        yield f"{path.name} has {behind} bytes behind its {announced} announced records; they are left unread"
+    else:
+        if announced <= 0:
+            yield f"{path.name} announces no records (aborted recording); the {found} that are there are read"
+        elif found < announced:
+            yield f"{path.name} was cut: {found} of {announced} announced records are there"
+        if rest:
+            yield f"{path.name} ends inside a record; its last {rest} bytes are left unread"

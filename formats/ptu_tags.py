@@ -13,7 +13,7 @@ from typing import BinaryIO, TypeAlias
 
 from .errors import FileFormatError
 
-TagValue: TypeAlias = None | bool | int | float | str | bytes | datetime | tuple[float, ...]
+TagValue: TypeAlias = bool | int | float | str | bytes | datetime | tuple[float, ...] | None
 Tags: TypeAlias = dict[str, TagValue | dict[int, TagValue]]
 """Tags by name; the entries of an indexed tag by their index."""
 
@@ -65,7 +65,8 @@ def read_tags(file: BinaryIO, size: int, name: str) -> Tags:
             tag_type = TagType(type_code)
         except ValueError:
             raise FileFormatError(
-                f"{name}: tag {tag!r} at byte {at} has the unknown type 0x{type_code:08X}; the header is damaged"
+                f"{name}: tag {tag!r} at byte {at} has the unknown type 0x{type_code:08X}: "
+                f"the header is damaged"
             ) from None
         data = b""
         if tag_type.has_data:
@@ -157,7 +158,8 @@ def _encode(value: TagValue) -> tuple[TagType, bytes]:
         case float():
             return TagType.FLOAT, struct.pack("<d", value)
         case datetime():
-            return TagType.DATE_TIME, struct.pack("<d", (value - _DAY_ZERO) / _DAY)
+            local = value.astimezone().replace(tzinfo=None) if value.tzinfo else value
+            return TagType.DATE_TIME, struct.pack("<d", (local - _DAY_ZERO) / _DAY)
         case tuple():
             return TagType.FLOAT_ARRAY, struct.pack(f"<{len(value)}d", *value)
         case bytes():

@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import FileFormatError
-from .photon_hdf5 import PhotonHdf5Writer, PhotonMeasurement
+from .photon_hdf5 import PhotonHdf5Writer, PhotonMeasurement, read_photons
 from .tttr import RecordType, TttrDecoder
 
 PART_SUFFIX = ".part"
@@ -68,7 +69,7 @@ def write_run_file(part: Path) -> Path:
             with h5py.File(part / "truth.h5") as truth:
                 file.copy(truth["/"], own, "truth")
     with h5py.File(temporary) as file:
-        found = len(file["photon_data/timestamps"]) if "photon_data" in file else 0
+        found = len(_dataset(file, "photon_data/timestamps")) if "photon_data" in file else 0
     if found != photons:
         raise OSError(f"{temporary}: holds {found} photons where {photons} were written; {part} was kept")
     os.replace(temporary, path)
@@ -83,7 +84,9 @@ def recover_run(part: Path) -> Path:
     """
     header_file = part / "header.json"
     if part.suffix != PART_SUFFIX or not header_file.is_file():
-        raise FileFormatError(f"{part}: is not the {PART_SUFFIX} folder of a run; give the folder that it left")
+        raise FileFormatError(
+            f"{part}: is not the {PART_SUFFIX} folder of a run; give the folder that it left"
+        )
     if part.with_suffix(".h5").exists():
         raise FileExistsError(f"{part.with_suffix('.h5')}: exists already, so {part} was left as it is")
     header = json.loads(header_file.read_text(encoding="utf-8"))
@@ -109,11 +112,26 @@ def _write_photons(file: h5py.File, part: Path, header: dict[str, Any]) -> int:
             n_photons += len(block.time)
             marker_times.append(block.marker_time)
             marker_bits.append(block.marker_bits)
-    writer.close(acquisition_duration_s=decoder.last_time * about["sync_period_s"])
-    markers = file[_OWN].create_group("markers")
+    writer.set_duration(decoder.last_time * about["sync_period_s"])
+    markers = _group(file, _OWN).create_group("markers")
     markers["timestamps"] = np.concatenate(marker_times)
     markers["bits"] = np.concatenate(marker_bits)
     return n_photons
+
+
+def _measurement(header: dict[str, Any]) -> PhotonMeasurement:
+    about = header["photons"]
+    station = header["station"]
+    return PhotonMeasurement(
+        timestamps_unit_s=about["sync_period_s"],
+        tcspc_unit_s=about["resolution_s"],
+        laser_repetition_rate_hz=1.0 / about["sync_period_s"],
+        detectors=tuple(range(about["n_inputs"])),
+        excitation_wavelength_nm=station["laser"].get("wavelength_nm", 442.0),
+        description=header["title"] or f"{header['kind']} run recorded with qdlab",
+        sample_name=header["sample"],
+        created=datetime.fromisoformat(header["started"]).astimezone(),
+    )
 
 
 def _write_potentiostat(group: h5py.Group, part: Path) -> None:
@@ -124,7 +142,7 @@ def _write_potentiostat(group: h5py.Group, part: Path) -> None:
             for name in POTENTIOSTAT_ARRAYS:
                 record[name] = arrays[name]
         vendor = record.create_group("vendor")
-        for name in json.loads(record.attrs["about"])["vendor_files"]:
+        for name in json.loads(str(record.attrs["about"]))["vendor_files"]:
             vendor[name] = np.fromfile(part / f"{about_file.stem}_{name}", np.uint8)
 
 
@@ -192,32 +210,54 @@ def read_run_file(path: Path) -> RunFile:
         with h5py.File(path) as file:
             if _OWN not in file:
                 raise FileFormatError(f"{path}: is HDF5, but holds no qdlab run (no group {_OWN})")
-            own = file[_OWN]
-            header = json.loads(own.attrs["header"])
-            records = [_read_record(own["potentiostat"][name]) for name in sorted(own["potentiostat"])]
-            return RunFile(path, header, own["log"].asstr()[()], _read_photons(file, header), records)
+            own = _group(file, _OWN)
+            header = json.loads(str(own.attrs["header"]))
+            records = _group(own, "potentiostat")
+            return RunFile(
+                path,
+                header,
+                _dataset(own, "log").asstr()[()],
+                _read_photons(file, header) if "photon_data" in file else None,
+                [_read_record(_group(records, name)) for name in sorted(records)],
+            )
     except (OSError, KeyError, json.JSONDecodeError) as error:
         raise FileFormatError(f"{path}: is damaged or not a run file: {error}") from error
 
 
-def _read_photons(file: h5py.File, header: dict[str, Any]) -> StoredPhotons | None:
-    if "photon_data" not in file:
-        return None
-    data, own, about = file["photon_data"], file[_OWN], header["photons"]
+def _read_photons(file: h5py.File, header: dict[str, Any]) -> StoredPhotons:
+    own, about = _group(file, _OWN), header["photons"]
+    sync, dtime, channel = read_photons(file)
+    if dtime is None:
+        raise FileFormatError(f"{file.filename}: its photons have no micro times")
     return StoredPhotons(
-        sync=data["timestamps"][:],
-        dtime=data["nanotimes"][:],
-        channel=data["detectors"][:],
-        marker_sync=own["markers/timestamps"][:],
-        marker_bits=own["markers/bits"][:],
+        sync=sync,
+        dtime=dtime,
+        channel=channel,
+        marker_sync=_dataset(own, "markers/timestamps")[:],
+        marker_bits=_dataset(own, "markers/bits")[:],
         sync_period_s=about["sync_period_s"],
         resolution_s=about["resolution_s"],
-        duration_s=float(file["acquisition_duration"][()]),
+        duration_s=float(_dataset(file, "acquisition_duration")[()]),
         n_inputs=about["n_inputs"],
         start_s=about["start_s"],
     )
 
 
 def _read_record(group: h5py.Group) -> StoredPotentiostatRecord:
-    arrays = {name: group[name][:] for name in POTENTIOSTAT_ARRAYS}
-    return StoredPotentiostatRecord(json.loads(group.attrs["about"]), **arrays)
+    time_s, potential_v, current_a, overload = (_dataset(group, name)[:] for name in POTENTIOSTAT_ARRAYS)
+    about = json.loads(str(group.attrs["about"]))
+    return StoredPotentiostatRecord(about, time_s, potential_v, current_a, overload)
+
+
+def _group(parent: h5py.Group, name: str) -> h5py.Group:
+    found = parent[name]
+    if not isinstance(found, h5py.Group):
+        raise KeyError(f"{name} is not a group")
+    return found
+
+
+def _dataset(parent: h5py.Group, name: str) -> Any:
+    found = parent[name]
+    if not isinstance(found, h5py.Dataset):
+        raise KeyError(f"{name} is not a dataset")
+    return found

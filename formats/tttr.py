@@ -6,6 +6,7 @@ Layouts, special records and overflow rules are those of PicoQuant's published r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
@@ -27,6 +28,7 @@ _HYDRAHARP_V1_T2_WRAP = 33_552_000
 _PICOHARP_T2_WRAP = 210_698_240
 _PICOHARP_T3_WRAP = 1 << 16
 _MAX_OVERFLOW = 1 << 62
+_MAX_CHANNEL = 63
 _OVERFLOW_WORD = 0xFE00_0000  # special bit, channel 63
 
 
@@ -112,7 +114,7 @@ class TttrDecoder:
         dtime = np.empty(n, np.uint16)
         channel, marker_bits = np.empty(n, np.uint8), np.empty(n, np.uint8)
         state = np.array([self._overflow, self._last_time, 0, 0], np.int64)
-        kernel, *layout = _kernel_of(self.record_type)
+        kernel, layout = _kernel_of(self.record_type)
         photons, markers, syncs = kernel(
             words, *layout, state, time, dtime, channel, marker_time, marker_bits, sync_time
         )
@@ -163,8 +165,8 @@ class TttrEncoder:
         """Encode the next events, each kind in time order, merged: at equal times sync, marker, photon.
 
         Times are T3 sync numbers or T2 times in resolution units (int64); `dtime` (at most 32767) is
-        for T3 and `sync_time` for T2 only. `until` (not before the last event) tells that the stream
-        has come so far, and writes the overflow records up to there.
+        for T3 and `sync_time` for T2 only. `until` (not before the last event) tells how far the stream
+        has come, and writes the overflow records up to there.
 
         Raises ValueError for events out of order or out of the record's range.
         """
@@ -172,34 +174,20 @@ class TttrEncoder:
             dtime = np.zeros(len(time), np.uint16)
         if dtime is None or (self.mode == 3 and sync_time is not None):
             raise ValueError("T3 records need dtime and know no sync events")
-        if sync_time is None:
-            sync_time = np.empty(0, np.int64)
-        if not len(time) == len(dtime) == len(channel) or len(marker_time) != len(marker_bits):
-            raise ValueError("time, dtime and channel, and likewise the two marker arrays, need equal lengths")
-        if len(dtime) and (dtime.max() > T3_MAX_DTIME or channel.max() > 63):
-            raise ValueError(f"dtime must not exceed {T3_MAX_DTIME}, channel not 63")
-        if len(marker_bits) and not (marker_bits.min() >= 1 and marker_bits.max() <= 15):
-            raise ValueError("marker_bits must be 1 to 15")
-        last = max((int(t[-1]) for t in (time, marker_time, sync_time) if len(t)), default=self._overflow)
-        end = last if until is None else until
-        for name, times in (("time", time), ("marker_time", marker_time), ("sync_time", sync_time)):
-            if len(times) and (times[0] < self._overflow or times[-1] > end or np.any(times[1:] < times[:-1])):
-                raise ValueError(f"{name} must rise, start at {self._overflow} or later and end by {end}")
-        photon_words = channel.astype(np.uint32) << 25
-        if self.mode == 3:
-            photon_words |= dtime.astype(np.uint32) << 10
-        marker_words = np.uint32(1 << 31) | marker_bits.astype(np.uint32) << 25
-
-        max_count = self._wrap - 1
-        wraps = (max(end, self._overflow) - self._overflow) // self._wrap
-        n_events = len(time) + len(marker_time) + len(sync_time)
-        words = np.empty(2 * n_events + 1 + wraps // max_count, np.uint32)
+        syncs = np.empty(0, np.int64) if sync_time is None else sync_time
+        times = {"time": time, "marker_time": marker_time, "sync_time": syncs}
+        end = self._check_times(times, until)
+        photon_words = _photon_words(self.mode, time, dtime, channel)
+        marker_words = _marker_words(marker_time, marker_bits)
+        n_events = sum(map(len, times.values()))
+        split_records = (end - self._overflow) // (self._wrap * (self._wrap - 1))
+        words = np.empty(2 * n_events + 1 + split_records, np.uint32)
         n, self._overflow = _encode(
             np.ascontiguousarray(time, np.int64),
             photon_words,
             np.ascontiguousarray(marker_time, np.int64),
             marker_words,
-            np.ascontiguousarray(sync_time, np.int64),
+            np.ascontiguousarray(syncs, np.int64),
             self._wrap,
             self._overflow,
             -1 if until is None else until,
@@ -207,24 +195,56 @@ class TttrEncoder:
         )
         return words[:n].copy()
 
+    def _check_times(self, times: dict[str, NDArray[np.int64]], until: int | None) -> int:
+        """Refuse events out of order; return the time that the stream reaches."""
+        last = max((int(t[-1]) for t in times.values() if len(t)), default=self._overflow)
+        end = last if until is None else max(until, self._overflow)
+        for name, t in times.items():
+            if len(t) and (t[0] < self._overflow or t[-1] > end or np.any(t[1:] < t[:-1])):
+                raise ValueError(f"{name} must rise, from {self._overflow} or later to {end} at most")
+        return end
+
 
 def marker_line_counts(marker_bits: NDArray[np.uint8]) -> NDArray[np.int64]:
     """How often each marker line 1 to 4 was set, shape (4,); one record may set several lines."""
     return np.array([np.count_nonzero(marker_bits & (1 << line)) for line in range(4)])
 
 
-def _kernel_of(record_type: RecordType):
-    """The kernel of a record type with the arguments that tell the layouts apart."""
+def _kernel_of(record_type: RecordType) -> tuple[Callable[..., tuple[int, int, int]], tuple[int, ...]]:
+    """The kernel of a record type, and the arguments that tell the layouts apart."""
     t3 = record_type.mode == 3
     match record_type:
         case RecordType.PICOHARP_300_T2:
-            return _decode_picoharp_t2, _PICOHARP_T2_WRAP
+            return _decode_picoharp_t2, (_PICOHARP_T2_WRAP,)
         case RecordType.PICOHARP_300_T3:
-            return _decode_picoharp_t3, _PICOHARP_T3_WRAP
+            return _decode_picoharp_t3, (_PICOHARP_T3_WRAP,)
         case RecordType.HYDRAHARP_V1_T2 | RecordType.HYDRAHARP_V1_T3:
-            return _decode_hydraharp, T3_WRAP if t3 else _HYDRAHARP_V1_T2_WRAP, t3, False
+            return _decode_hydraharp, (T3_WRAP if t3 else _HYDRAHARP_V1_T2_WRAP, t3, False)
         case _:
-            return _decode_hydraharp, T3_WRAP if t3 else T2_WRAP, t3, True
+            return _decode_hydraharp, (T3_WRAP if t3 else T2_WRAP, t3, True)
+
+
+def _photon_words(
+    mode: int, time: NDArray[np.int64], dtime: NDArray[np.uint16], channel: NDArray[np.uint8]
+) -> NDArray[np.uint32]:
+    """Photon records without their time field."""
+    if not len(time) == len(dtime) == len(channel):
+        raise ValueError("time, dtime and channel need equal lengths")
+    if len(time) and (dtime.max() > T3_MAX_DTIME or channel.max() > _MAX_CHANNEL):
+        raise ValueError(f"dtime must not exceed {T3_MAX_DTIME}, channel not {_MAX_CHANNEL}")
+    words = channel.astype(np.uint32) << np.uint32(25)
+    if mode == 3:
+        words |= dtime.astype(np.uint32) << np.uint32(10)
+    return words
+
+
+def _marker_words(marker_time: NDArray[np.int64], marker_bits: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Marker records without their time field."""
+    if len(marker_time) != len(marker_bits):
+        raise ValueError("marker_time and marker_bits need equal lengths")
+    if len(marker_bits) and not (marker_bits.min() >= 1 and marker_bits.max() <= 15):
+        raise ValueError("marker_bits must be 1 to 15")
+    return np.uint32(1 << 31) | marker_bits.astype(np.uint32) << np.uint32(25)
 
 
 # The decode kernels share `state`: overflow sum, time of the last record, overflow records, reserved

@@ -14,13 +14,15 @@ import typer
 
 app = typer.Typer(
     name="qdlab",
-    help="Runs a quantum-dot laboratory, on the real instruments or on their physics twin, with the same code.",
+    help="Runs a quantum-dot laboratory on the real instruments or on their physics twin.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-station_app = typer.Typer(help="Look at a station's instruments, or switch everything off.", no_args_is_help=True)
+station_app = typer.Typer(
+    help="Look at a station's instruments, or switch everything off.", no_args_is_help=True
+)
 app.add_typer(station_app, name="station")
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the run's files.")]
@@ -31,12 +33,16 @@ Speed = Annotated[str | None, typer.Option("--speed", help="Of the simulated ben
 @app.command()
 def run(
     experiment: Annotated[str, typer.Argument(help="Experiment TOML, or the name of a shipped one.")],
-    station: Annotated[str | None, typer.Option("--station", help="Station TOML or name of a shipped one.")] = None,
+    station: Annotated[
+        str | None, typer.Option("--station", help="Station TOML or name of a shipped one.")
+    ] = None,
     out: Out = Path("runs"),
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, may be repeated.")] = None,
     seed: Seed = None,
     speed: Speed = None,
-    fault: Annotated[list[str] | None, typer.Option("--fault", help="Fault of an emulator to switch on.")] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", help="Fault of an emulator to switch on.")
+    ] = None,
 ) -> None:
     """Run an experiment; the last line of the output is the run file's path."""
     from .cli_run import run_and_report
@@ -58,7 +64,9 @@ def run(
 def analyze(
     file: Annotated[Path, typer.Argument(help="A run file, a .ptu, or a CHI text file.")],
     json: Annotated[Path | None, typer.Option("--json", help="Write the results as one JSON object.")] = None,
-    figure: Annotated[Path | None, typer.Option("--figure", help="Draw the results into this PNG, SVG or PDF.")] = None,
+    figure: Annotated[
+        Path | None, typer.Option("--figure", help="Draw the results into this PNG, SVG or PDF.")
+    ] = None,
 ) -> None:
     """Analyze a recording and print what was found."""
     from .cli_files import analyze_file
@@ -88,7 +96,9 @@ def export(
 
 
 @app.command()
-def recover(path: Annotated[Path, typer.Argument(help="The .part folder of a run that did not end.")]) -> None:
+def recover(
+    path: Annotated[Path, typer.Argument(help="The .part folder of a run that did not end.")],
+) -> None:
     """Make a whole run file of what an interrupted run left."""
     from ..formats.run_file import recover_run
 
@@ -96,7 +106,9 @@ def recover(path: Annotated[Path, typer.Argument(help="The .part folder of a run
 
 
 @station_app.command("check")
-def station_check(station: Annotated[str, typer.Argument(help="Station TOML or name.")], seed: Seed = None) -> None:
+def station_check(
+    station: Annotated[str, typer.Argument(help="Station TOML or name.")], seed: Seed = None
+) -> None:
     """Connect every instrument, say who answered and what it may do, and disconnect."""
     from .cli_station import check_station
 
@@ -191,3 +203,7 @@ def print_table(rows: dict[str, Any], title: str = "") -> None:
     for key, value in rows.items():
         table.add_row(key, "–" if value is None else str(value))
     Console(highlight=False).print(table)
+
+
+if __name__ == "__main__":
+    main()

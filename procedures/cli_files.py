@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +98,7 @@ def _show_run(path: Path) -> None:
         "station": header["station"]["station"]["name"] + (" [SIMULATED]" if header["simulated"] else ""),
         "reference": header["station"]["station"]["reference_electrode"],
         **{f"parameter {k}": v for k, v in header["parameters"].items()},
-        **{role: who for role, who in header.get("instruments", {}).items()},
+        **header.get("instruments", {}),
     }
     if run.photons is not None:
         p = run.photons
@@ -107,7 +106,9 @@ def _show_run(path: Path) -> None:
     for record in run.potentiostat:
         about = record.about
         whole = "complete" if about["complete"] else f"partial: {about['stop_reason']}"
-        rows[f"{about['technique']}"] = f"{len(record.time_s):,} points, {whole}, {int(record.overload.sum())} overloaded"
+        rows[f"{about['technique']}"] = (
+            f"{len(record.time_s):,} points, {whole}, {int(record.overload.sum())} overloaded"
+        )
     rows["versions"] = ", ".join(f"{k} {v}" for k, v in header["versions"].items())
     print_table({k: v for k, v in rows.items() if v not in ("", None)}, title=str(path))
     print("\nlog (seconds of the rig's clock)\n" + run.log)
@@ -151,16 +152,22 @@ def _show_chi(path: Path) -> None:
 
 def export_file(path: Path, to: str, out: Path, tttr_mode: int) -> None:
     """Write a run or a PTU in another format; never overwrites."""
-    writers: dict[str, Callable[[Path, Path, int], None]] = {
-        "ptu": _export_ptu,
-        "photon-hdf5": _export_photon_hdf5,
-        "csv": _export_csv,
-    }
-    if to not in writers:
-        raise RefusedError(f"--to {to!r}: must be one of {', '.join(writers)}")
+    from . import exports
+
+    if to not in ("ptu", "photon-hdf5", "csv"):
+        raise RefusedError(f"--to {to!r}: must be one of ptu, photon-hdf5, csv")
     if tttr_mode not in (2, 3):
         raise RefusedError(f"--tttr-mode {tttr_mode}: must be 2 or 3")
     if out.exists():
         raise RefusedError(f"{out}: exists already; name a new file")
-    writers[to](path, out, tttr_mode)
+    if kind_of(path) == "chi":
+        raise RefusedError(f"{path}: is a CHI text file, which has no photons to export")
+    recording = exports.read_recording(path, is_run=kind_of(path) == "run")
+    match to:
+        case "ptu":
+            exports.to_ptu(recording, out, 2 if tttr_mode == 2 else 3)
+        case "photon-hdf5":
+            exports.to_photon_hdf5(recording, out)
+        case _:
+            exports.to_csv(path, recording, out)
     print(out)

@@ -31,7 +31,9 @@ def locate(name: str) -> Path:
         shipped = resources.files("qdlab.configs") / f"{name}.toml"
         if shipped.is_file():
             return Path(str(shipped))
-    raise ConfigError(f"no such file or shipped configuration: {name!r}; shipped: {', '.join(shipped_names())}")
+    raise ConfigError(
+        f"no such file or shipped configuration: {name!r}; shipped: {', '.join(shipped_names())}"
+    )
 
 
 def shipped_names() -> list[str]:
@@ -60,7 +62,9 @@ def validated(model: type[AnyTable], table: object, *, where: str) -> AnyTable:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            raise ConfigError(f"{where}: unknown key {key!r}; known keys: {', '.join(model.model_fields)}") from None
+            raise ConfigError(
+                f"{where}: unknown key {key!r}; known keys: {', '.join(model.model_fields)}"
+            ) from None
         if first["type"] == "missing":
             raise ConfigError(f"{where}: key {key!r} is missing; {_allowed(model, key)}") from None
         message = str(first["msg"]).removeprefix("Value error, ")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator
 
 from ..instruments.base import Device, Limits
-
 from .config import Table
 from .errors import ConfigError
 
@@ -42,7 +41,9 @@ class DriverTable(Table):
     """What every instrument's table has."""
 
     driver: str = Field(description="the name of the driver")
-    connection: str = Field(description='"simulated", or where the instrument is: see the driver\'s page in docs/')
+    connection: str = Field(
+        description='"simulated", or where the instrument is: see the driver\'s page in docs/'
+    )
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,7 @@ class TimeHarpTable(DriverTable):
 
 
 def _build_timeharp260(table: TimeHarpTable, around: Surroundings) -> Device:
-    from ..instruments.picoquant import TimeHarp260
-    from ..instruments.picoquant import th260lib
+    from ..instruments.picoquant import TimeHarp260, th260lib
 
     if table.connection == SIMULATED:
         from ..sim.emulators.timeharp260 import EmulatedTh260Lib

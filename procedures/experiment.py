@@ -23,7 +23,7 @@ class Experiment(Table):
     station: str = Field(description="the station to run it on, a TOML file or the name of a shipped one")
     title: str = ""
     sample: str = ""
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> tuple[Experiment, RigProcedure]:

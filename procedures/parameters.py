@@ -22,7 +22,9 @@ class ExactFloatParameter(FloatParameter):
         except (TypeError, ValueError):
             raise ValueError(f"{value!r} is not a number") from None
         if not (math.isfinite(number) and self.minimum <= number <= self.maximum):
-            raise ValueError(f"{value!r} is outside [{self.minimum}, {self.maximum}] {self.units or ''}".strip())
+            raise ValueError(
+                f"{value!r} is outside [{self.minimum}, {self.maximum}] {self.units or ''}".strip()
+            )
         return number
 
     def __str__(self) -> str:
@@ -46,3 +48,15 @@ class CountParameter(IntegerParameter):
         if not self.minimum <= number <= self.maximum:
             raise ValueError(f"{value!r} is outside [{self.minimum}, {self.maximum}]")
         return number
+
+
+def exact_float(
+    name: str, *, default: float, minimum: float, maximum: float, units: str | None = None
+) -> Any:
+    """Declare an ExactFloatParameter; the attribute is the float itself on a procedure."""
+    return ExactFloatParameter(name, units=units, minimum=minimum, maximum=maximum, default=default)
+
+
+def count(name: str, *, default: int, minimum: int, maximum: int) -> Any:
+    """Declare a CountParameter; the attribute is the int itself on a procedure."""
+    return CountParameter(name, minimum=minimum, maximum=maximum, default=default)

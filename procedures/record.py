@@ -48,7 +48,9 @@ def check_folder(folder: Path, needed_bytes: float) -> None:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        raise RefusedError(f"{folder}: cannot write runs there: {error.strerror}; choose another --out") from error
+        raise RefusedError(
+            f"{folder}: cannot write runs there: {error.strerror}; choose another --out"
+        ) from error
     free = shutil.disk_usage(folder).free
     if free < needed_bytes + RESERVE_BYTES:
         raise RefusedError(
@@ -82,7 +84,7 @@ class RunRecord:
 
     def append_words(self, words: NDArray[np.uint32]) -> None:
         """Append the card's words; they are confirmed when this returns (handed to the operating system)."""
-        self._words.write(memoryview(np.ascontiguousarray(words)).cast("B"))
+        self._words.write(np.ascontiguousarray(words, "<u4").data)
         self._words.flush()
         self.confirmed_words += len(words)
 

@@ -32,7 +32,9 @@ class StationTable(Table):
     """`[station]`: what the rig is called and what its potentials refer to."""
 
     name: str = Field(description="what the lab calls this rig")
-    reference_electrode: str = Field(description='what potentials are measured against, e.g. "Pt quasi-reference"')
+    reference_electrode: str = Field(
+        description='what potentials are measured against, e.g. "Pt quasi-reference"'
+    )
 
 
 class MarkersTable(Table):
@@ -47,10 +49,13 @@ class MarkersTable(Table):
 class CalibrationTable(Table):
     """`[calibration]`: what a blank (empty spot) measurement on this rig gave."""
 
-    dark_rate_hz: tuple[float, ...] = Field(description="rate of each detector with the laser locked, in hertz")
+    dark_rate_hz: tuple[float, ...] = Field(
+        description="rate of each detector with the laser locked, in hertz"
+    )
     prompt_rate_hz: float = Field(ge=0, description="laser-synchronous background of all detectors, in hertz")
     prompt_lifetime_ns: float = Field(gt=0, description="its decay time in nanoseconds")
     irf_fwhm_ps: float = Field(gt=0, description="full width at half maximum of the response, in picoseconds")
+    blank_s: float = Field(gt=0, description="how long the blank was counted, in seconds")
     afterpulsing: float = Field(default=0.0, ge=0, lt=0.2)
     source: str = Field(description="which measurement this is from, and when")
 
@@ -60,7 +65,12 @@ class SimulationTable(Table):
 
     sample: Literal["batch_1", "batch_2", "not_charging", "blank"] = "batch_1"
     seed: int = Field(default=1, ge=0)
-    speed: float | Literal["real", "max"] = "real"
+    speed: float | Literal["real", "max"] = Field(default="max", description="real, max, or a factor")
+
+    @property
+    def factor(self) -> float:
+        """Simulated seconds per second; infinity for "max"."""
+        return {"real": 1.0, "max": math.inf}.get(str(self.speed)) or float(self.speed)
 
 
 class StationFile(Table):
@@ -185,15 +195,23 @@ def open_rig(station: Station, **options: Any) -> Iterator[Rig]:
 
 
 def _make_bench(station: Station, seed: int | None, speed: float | None, faults: Sequence[str]) -> Bench:
-    from .twin import make_bench
+    from ..sim.bench import Comparator
+    from ..sim.samples import make_bench
 
     simulation = station.file.simulation or SimulationTable()
-    if speed is None:
-        speed = {"real": 1.0, "max": math.inf}.get(str(simulation.speed)) or float(simulation.speed)
-    return make_bench(
-        simulation.sample,
-        seed=simulation.seed if seed is None else seed,
-        speed=speed,
-        faults=faults,
-        wired=station.file.markers is not None,
-    )
+    markers = station.file.markers
+    try:
+        return make_bench(
+            simulation.sample,
+            seed=simulation.seed if seed is None else seed,
+            speed=simulation.factor if speed is None else speed,
+            faults=faults,
+            comparator=markers
+            and Comparator(
+                threshold_v=markers.threshold_v,
+                falling_marker=markers.potential_falling,
+                rising_marker=markers.potential_rising,
+            ),
+        )
+    except ValueError as error:
+        raise ConfigError(f"{station.path}: {error}") from error

@@ -6,10 +6,12 @@ initial -> vertex -> initial; one potentiostat program, one photon measurement.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ..instruments.photon_counter import CounterSettings, InputSettings, TttrMode
 from ..instruments.potentiostat import CyclicVoltammetry, Hold, PotentiostatRun, Technique
 from .errors import QdlabError, RefusedError
-from .parameters import CountParameter, ExactFloatParameter
+from .parameters import count, exact_float
 from .rig_procedure import Plan, RigProcedure
 from .station import Rig, TimeHarpTable
 
@@ -27,16 +29,18 @@ class VoltammetryFLID(RigProcedure):
 
     kind = "voltammetry_flid"
 
-    hold_s = ExactFloatParameter("Hold at initial potential", units="s", default=30.0, minimum=0.0, maximum=1e5)
-    initial_v = ExactFloatParameter("Initial potential", units="V", default=0.0, minimum=-10.0, maximum=10.0)
-    vertex_v = ExactFloatParameter("Vertex potential", units="V", default=-2.0, minimum=-10.0, maximum=10.0)
-    scan_rate_v_s = ExactFloatParameter("Scan rate", units="V/s", default=0.2, minimum=1e-4, maximum=100.0)
-    cycles = CountParameter("Cycles", default=3, minimum=0, maximum=100_000)
-    flid_bin_s = ExactFloatParameter("FLID bin", units="s", default=0.02, minimum=1e-4, maximum=10.0)
-    trace_bin_s = ExactFloatParameter("Trace bin", units="s", default=0.02, minimum=1e-4, maximum=10.0)
-    sensitivity_a_v = ExactFloatParameter("Sensitivity", units="A/V", default=1e-5, minimum=1e-12, maximum=0.1)
+    hold_s: float = exact_float(
+        "Hold at initial potential", units="s", default=30.0, minimum=0.0, maximum=1e5
+    )
+    initial_v: float = exact_float("Initial potential", units="V", default=0.0, minimum=-10.0, maximum=10.0)
+    vertex_v: float = exact_float("Vertex potential", units="V", default=-2.0, minimum=-10.0, maximum=10.0)
+    scan_rate_v_s: float = exact_float("Scan rate", units="V/s", default=0.2, minimum=1e-4, maximum=100.0)
+    cycles: int = count("Cycles", default=3, minimum=0, maximum=100_000)
+    flid_bin_s: float = exact_float("FLID bin", units="s", default=0.02, minimum=1e-4, maximum=10.0)
+    trace_bin_s: float = exact_float("Trace bin", units="s", default=0.02, minimum=1e-4, maximum=10.0)
+    sensitivity_a_v: float = exact_float("Sensitivity", units="A/V", default=1e-5, minimum=1e-12, maximum=0.1)
 
-    DATA_COLUMNS = ["Time (s)", "Potential (V)", "Photons", "Count rate (Hz)"]
+    DATA_COLUMNS: ClassVar[list[str]] = ["Time (s)", "Potential (V)", "Photons", "Count rate (Hz)"]
 
     _run: PotentiostatRun | None = None
 
@@ -45,7 +49,12 @@ class VoltammetryFLID(RigProcedure):
         program: list[Technique] = []
         if self.hold_s:
             program.append(
-                Hold(self.initial_v, self.hold_s, min(0.1, self.hold_s / 10), sensitivity_a_v=self.sensitivity_a_v)
+                Hold(
+                    self.initial_v,
+                    self.hold_s,
+                    min(0.1, self.hold_s / 10),
+                    sensitivity_a_v=self.sensitivity_a_v,
+                )
             )
         if self.cycles:
             program.append(
@@ -154,6 +163,6 @@ def counter_settings(rig: Rig) -> CounterSettings:
             InputSettings(*cfd_mv, offset_ps)
             for cfd_mv, offset_ps in zip(table.input_cfd_mv, table.input_offset_ps, strict=True)
         ),
-        marker_rising=tuple(line != falling for line in (1, 2, 3, 4)),
-        marker_enabled=tuple(line in wired for line in (1, 2, 3, 4)),
+        marker_rising=(falling != 1, falling != 2, falling != 3, falling != 4),
+        marker_enabled=(1 in wired, 2 in wired, 3 in wired, 4 in wired),
     )

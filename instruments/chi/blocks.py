@@ -19,7 +19,7 @@ from .macro import MIN_STEP_S, parameters
 MEMORY_POINTS = 64_000
 """Points in the instrument's own memory ("64 K", counted in thousands to be safe)."""
 LIVE_SCAN_RATE_V_S = 0.5
-"""Sweeps up to this rate are transferred as they go on (slow COM setting); faster ones must fit the memory."""
+"""Sweeps up to this rate are transferred as they go on (slow COM setting), faster ones afterwards."""
 LIVE_INTERVAL_S = 0.002
 """Time techniques with a longer interval are transferred as they go on (slow COM setting)."""
 MAX_SEGMENTS = 10_000
@@ -77,6 +77,8 @@ def plan_runs(program: Sequence[Technique], data_length_points: int) -> list[Pla
 
 
 def _blocks(technique: Technique, data_length_points: int) -> list[Technique]:
+    has_cycles = isinstance(technique, CyclicVoltammetry | PotentialSteps)
+    parameters(replace(technique, cycles=1) if has_cycles else technique)
     limit, why = _point_limit(technique, data_length_points)
     rows, kind = _rows_per_cycle(technique), type(technique).__name__
     if not isinstance(technique, CyclicVoltammetry | PotentialSteps):
@@ -84,9 +86,8 @@ def _blocks(technique: Technique, data_length_points: int) -> list[Technique]:
             raise OutOfRangeError(
                 f"{kind} needs {rows} points and {why}; choose a longer sample interval or a shorter run"
             )
-        parameters(technique)
         return [technique]
-    if technique.cycles < 1 or technique.cycles != int(technique.cycles):
+    if not isinstance(technique.cycles, int) or technique.cycles < 1:
         raise OutOfRangeError(f"{kind}: cycles = {technique.cycles!r} must be a whole number from 1 on")
     if rows > limit:
         raise OutOfRangeError(
@@ -98,10 +99,7 @@ def _blocks(technique: Technique, data_length_points: int) -> list[Technique]:
     n_blocks = -(-technique.cycles // most)
     shorter, longer = divmod(technique.cycles, n_blocks)
     sizes = [shorter + 1] * longer + [shorter] * (n_blocks - longer)
-    blocks: list[Technique] = [replace(technique, cycles=size) for size in sizes]
-    for block in blocks:
-        parameters(block)
-    return blocks
+    return [replace(technique, cycles=size) for size in sizes]
 
 
 def _point_limit(technique: Technique, data_length_points: int) -> tuple[int, str]:

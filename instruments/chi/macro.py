@@ -6,6 +6,7 @@ differ the narrower one is taken, so that no version of the program answers with
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,10 +58,10 @@ RANGES: dict[str, dict[str, Limits]] = {
 }
 """Technique -> command -> closed range of its value; sensitivities are decades, see SENSITIVITIES_A_V."""
 
-_NEEDED_INTERVAL_V = ((1000.0, 0.001), (2000.0, 0.002), (5000.0, 0.005), (10_000.0, 0.010))
-"""(up to this scan rate in V/s, at least this sample interval in V)."""
+_NEEDED_INTERVAL_V = ((1000.0, 0.001), (2000.0, 0.002), (5000.0, 0.005), (math.inf, 0.010))
+"""(below this scan rate in V/s, at least this sample interval in V)."""
 
-_CONTROLS_OFF = ("ircompoff", "e2off", "trigoff", "knockoff", "auxoff", "pcoff", "noabort")
+_CONTROLS_OFF = ("ircompoff", "e2off", "trigoff", "knockoff", "auxoff", "pcoff")
 """Control states outlive a run and even the program, so each is set anew."""
 
 Values = dict[str, float | int | str]
@@ -77,7 +78,8 @@ def parameters(technique: Technique) -> tuple[str, Values]:
             RANGES[name][command].check(value, f"{type(technique).__name__}: {command}")
     if "sens" in values and values["sens"] not in SENSITIVITIES_A_V:
         raise OutOfRangeError(
-            f"{type(technique).__name__}: sensitivity_a_v = {values['sens']!r} must be a decade, 1e-12 to 0.1 A/V"
+            f"{type(technique).__name__}: sensitivity_a_v = {values['sens']!r} must be a decade "
+            "from 1e-12 to 0.1 A/V"
         )
     return name, values
 
@@ -133,9 +135,9 @@ def _parameters(technique: Technique) -> tuple[str, Values]:
 
 def _check_sweep(technique: CyclicVoltammetry | LinearSweep, from_v: float, to_v: float) -> None:
     kind = type(technique).__name__
-    SPAN_V.check(abs(to_v - from_v), f"{kind}: span (V)")
+    SPAN_V.check(round(abs(to_v - from_v), 9), f"{kind}: span (V)")
     rate = SCAN_RATE_V_S.check(technique.scan_rate_v_s, f"{kind}: scan_rate_v_s")
-    needed_v = next(interval_v for up_to, interval_v in _NEEDED_INTERVAL_V if rate <= up_to)
+    needed_v = next(interval_v for below, interval_v in _NEEDED_INTERVAL_V if rate < below)
     if technique.sample_interval_v < needed_v:
         raise OutOfRangeError(
             f"{kind}: sample_interval_v = {technique.sample_interval_v!r} must be at least {needed_v} V "
@@ -149,10 +151,11 @@ def _check_levels(technique: PotentialSteps) -> None:
     Limits(0.0, SPAN_V.upper).check(max(potentials_v) - min(potentials_v), "PotentialSteps: span (V)")
 
 
-def macro_text(runs: Sequence[PlannedRun], folder: Path) -> str:
+def macro_text(runs: Sequence[PlannedRun], folder: Path, *, save: bool = True) -> str:
     """The macro that makes all `runs` in one program start, saves each under its own name, and quits.
 
-    The cell stays on from run to run and goes off after the last one.
+    The cell stays on from run to run and goes off after the last one. Without `save` nothing is written,
+    so that nothing about files can stop it.
     """
     lines = [f"folder: {folder}", "fileoverride"]
     for run in runs:
@@ -162,8 +165,9 @@ def macro_text(runs: Sequence[PlannedRun], folder: Path) -> str:
         if technique == "cv":
             lines.append("efoff")
         lines += _CONTROLS_OFF
-        lines += ["initeoff", "celloff" if run is runs[-1] else "cellon"]
-        lines += ["run", f"tsave: {run.name}", f"save: {run.name}"]
+        lines += ["initeoff", "celloff" if run is runs[-1] else "cellon", "run"]
+        if save:
+            lines += [f"tsave: {run.name}", f"save: {run.name}"]
     return "\n".join([*lines, "forcequit: yesiamsure", ""])
 
 

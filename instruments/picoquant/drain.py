@@ -177,16 +177,21 @@ class FifoDrain:
             case End.CALL_FAILED:
                 return th260lib.error_text(Call(int(state["failed_call"])).name, int(state["error"]))
 
-    def meters(self) -> tuple[float, tuple[float, ...], th260lib.Warn]:
-        """Sync rate and input rates in hertz, and the warnings, read by the drain at the next turn."""
+    def meters(self) -> tuple[float, tuple[float, ...], th260lib.Warn] | None:
+        """Sync rate and input rates in hertz, and the warnings, as read by the drain at its next turn.
+
+        None when the drain is not running: then the driver may ask the board itself.
+        """
         state = self._state[0]
         ticket = int(state["meters_read"]) + 1
         state["meters_wanted"] = ticket
-        while state["meters_read"] < ticket and self.running:
-            assert self._thread is not None
-            self._thread.join(_POLL_S)
-        rates = tuple(float(rate) for rate in state["input_rate_hz"][: self._n_inputs])
-        return float(state["sync_rate_hz"]), rates, th260lib.Warn(int(state["warnings"]))
+        while state["meters_read"] < ticket:
+            thread = self._thread
+            if thread is None or not thread.is_alive():
+                return None
+            thread.join(_POLL_S)
+        rates_hz = tuple(float(rate) for rate in state["input_rate_hz"][: self._n_inputs])
+        return float(state["sync_rate_hz"]), rates_hz, th260lib.Warn(int(state["warnings"]))
 
     def _run(self) -> None:
         self._loop()
@@ -229,8 +234,10 @@ def _drain(
             _fail(s, Call.GetFlags, code)
             break
         s.flags |= answer[0]
-        if reason == End.NOT_YET:
-            reason = _reason_to_end(s)
+        reason = max(reason, _reason_to_end(s))  # an error outranks a stop or the end of the time
+
+        if s.meters_wanted > s.meters_read:
+            _read_meters(s, device, n_inputs, get_sync_rate, get_count_rate, get_warnings, answer)
 
         if len(ring) - (s.stored - s.fetched) < len(block):
             s.stalls += 1
@@ -250,9 +257,6 @@ def _drain(
             ring[at if at < len(ring) else at - len(ring)] = block[i]
         s.stored += count
         s.reads += 1
-
-        if s.meters_wanted > s.meters_read:
-            _read_meters(s, device, n_inputs, get_sync_rate, get_count_rate, get_warnings, answer)
 
         if reason != End.NOT_YET:
             last_reads += 1

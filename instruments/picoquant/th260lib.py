@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from enum import IntFlag
+from pathlib import Path
 
 from .vendor_library import DOUBLE_P, INT, INT_P, TEXT_P, UINT, UINT_P, CLibrary
 from .vendor_library import load as _load
@@ -18,6 +19,7 @@ LIBRARY_VERSION_CHARS = 8
 SERIAL_CHARS = 8
 MODEL_CHARS, PART_CHARS, VERSION_CHARS = 16, 8, 16
 LONG_TEXT_CHARS = 16_384
+MAX_BIN_STEPS = 22
 HISTOGRAM_LENGTH_CODE = 5
 HISTOGRAM_BINS = 32_768
 
@@ -165,13 +167,13 @@ def error_text(function: str, code: int) -> str:
     return f"TH260_{function} failed: {name} ({code}){hint}"
 
 
-def load(path: str | None = None) -> CLibrary:
+def load(path: Path | str | None = None) -> CLibrary:
     """Load the vendor's TH260Lib from `path`, or by the names that its releases use.
 
     Raises VendorSoftwareMissingError.
     """
     if path is not None:
-        names = [path]
+        names = [str(path)]
     elif sys.platform == "win32":
         names = ["th260lib64.dll" if sys.maxsize > 2**32 else "th260lib.dll"]
     else:

@@ -95,7 +95,9 @@ class Cell:
         if not dt_s > 0:
             raise ValueError(f"dt_s = {dt_s!r} must be greater than 0")
         if not np.isfinite(applied_v).all():
-            raise ValueError("applied_v holds values that are not finite; the cell needs a potential at every step")
+            raise ValueError(
+                "applied_v holds values that are not finite; the cell needs a potential at every step"
+            )
         p, series_ohm = self.parameters, self.series_ohm
         true_v = np.asarray(applied_v, np.float64) + self._drift(dt_s * len(applied_v), len(applied_v))
         growing = p.leak_grows
@@ -117,7 +119,7 @@ class Cell:
         return CellResponse(current_a, true_v - series_ohm * current_a)
 
     def open(self) -> None:
-        """Switch the cell off: the interface is at its rest potential at once (self-discharge is assumed fast)."""
+        """Switch the cell off: the interface is at its rest potential at once (assumed)."""
         self._interface_v = self.parameters.rest_potential_v
 
     def truth(self) -> dict[str, Any]:

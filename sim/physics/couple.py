@@ -122,8 +122,7 @@ def _faradaic(potential_v, electrode, kinetics, free_excess, flux_answer):
     resistance = 1 - flux_answer * (forward + backward)
     flux = supply / resistance
     dsupply = f * (
-        -transfer * forward * (oxidised + free_excess)
-        - (1 - transfer) * backward * (reduced - free_excess)
+        -transfer * forward * (oxidised + free_excess) - (1 - transfer) * backward * (reduced - free_excess)
     )
     dresistance = -flux_answer * f * (-transfer * forward + (1 - transfer) * backward)
     dflux = (dsupply - flux * dresistance) / resistance

@@ -15,14 +15,16 @@ from pathlib import Path
 from .techniques import RECIPES, Setting
 
 REAL_TECHNIQUES = frozenset(
-    "acv be ca cc cp cv dnpv dpv imp impe impt i-t istep lsv npv ocpt scv ssf step swv tafel psa hmv".split()
+    {"acv", "be", "ca", "cc", "cp", "cv", "dnpv", "dpv", "hmv", "imp", "impe", "impt", "i-t", "istep", "lsv"}
+    | {"npv", "ocpt", "psa", "scv", "ssf", "step", "swv", "tafel"}
 )
 """Names that the real program knows; the emulator has those in `RECIPES`."""
 
 _POTENTIAL = Setting(-10.0, 10.0)
 _GENERAL: dict[str, Setting] = {
     "ei": _POTENTIAL, "eh": _POTENTIAL, "el": _POTENTIAL, "ef": _POTENTIAL,
-    **{f"es{k}": _POTENTIAL for k in range(1, 13)}, **{f"st{k}": Setting(0.0, 10_000.0) for k in range(1, 13)},
+    **{f"es{k}": _POTENTIAL for k in range(1, 13)},
+    **{f"st{k}": Setting(0.0, 10_000.0) for k in range(1, 13)},
     "v": Setting(1e-6, 20_000.0), "cl": Setting(1, 10_000, whole=True), "si": Setting(1e-6, 50.0),
     "st": Setting(1e-4, 500_000.0), "pw": Setting(1e-4, 1000.0), "qt": Setting(0.0, 100_000.0),
     "sens": Setting(1e-12, 0.1, decades=True),

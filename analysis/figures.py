@@ -1,0 +1,207 @@
+"""Quick-look pictures, drawn without a window system."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colorbar import Colorbar
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ..formats.chi_text import ChiText
+from ..formats.tttr import TttrBlock
+from .voltammetry_flid import FlidPoints, VoltammetryFlidResult
+
+Sweep = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]
+"""Potential (V), current (A), overload flag of one recorded sweep."""
+
+X0_COLOUR, X_MINUS_COLOUR, VERTEX_COLOUR = "#1f4e9c", "#c0392b", "#7d3c98"
+TRACE_COLOUR, BIAS_COLOUR = "#444444", "#d35400"
+BIAS_MAP = "viridis"
+DECAY_BIN_NS = 1.0
+PTU_DECAY_BINS = 16
+_STYLE = {"labelsize": 10, "titlesize": 11}
+
+
+def draw_voltammetry_flid(
+    path: Path, result: VoltammetryFlidResult, sweeps: Sequence[Sweep], *, title: str, reference: str
+) -> None:
+    """Draw intensity over the bias ramp, FLID coloured by bias, decays of X0 and X-, and voltammogram."""
+    figure = _figure((13, 8.2))
+    grid = figure.add_gridspec(2, 12, height_ratios=(1, 1.45), hspace=0.32, wspace=2.2)
+    _trace(figure.add_subplot(grid[0, :]), result, reference)
+    _flid(figure.add_subplot(grid[1, :6]), result, reference)
+    _decays(figure.add_subplot(grid[1, 6:9]), result)
+    _voltammogram(figure.add_subplot(grid[1, 9:]), sweeps, reference)
+    ended = "" if result.status == "finished" else f" – run {result.status}"
+    figure.suptitle(f"{title}{ended}", fontsize=13, x=0.06, ha="left")
+    figure.savefig(path)
+
+
+def draw_ptu(path: Path, events: TttrBlock, time_unit_s: float, resolution_s: float, *, title: str) -> None:
+    """Draw the intensity trace of a recording and, where it has micro times, its decay."""
+    figure = _figure((11, 4))
+    has_decay = bool(events.dtime.any())
+    trace, *rest = figure.subplots(1, 1 + has_decay, squeeze=False)[0]
+    seconds = events.time * time_unit_s
+    bins = max(1, min(2000, int(len(seconds) / 20)))
+    counts, edges = np.histogram(seconds, bins=bins)
+    width = edges[1] - edges[0]
+    trace.step(edges[:-1], counts / width / 1e3, where="post", lw=0.7, color=TRACE_COLOUR)
+    _label(
+        trace, "time (s)", "intensity (kc/s)", f"{title}: {len(seconds):,} photons, {width * 1e3:.3g} ms bins"
+    )
+    if rest:
+        (decay,) = rest
+        bin_ns = PTU_DECAY_BINS * resolution_s * 1e9
+        for channel in np.unique(events.channel):
+            histogram = np.bincount(events.dtime[events.channel == channel] // PTU_DECAY_BINS)
+            time_ns = np.arange(len(histogram)) * bin_ns
+            decay.semilogy(
+                time_ns, np.where(histogram, histogram, np.nan), lw=0.7, label=f"detector {channel}"
+            )
+        decay.legend(frameon=False)
+        _label(decay, "delay after the pulse (ns)", f"counts per {bin_ns:g} ns", "decay")
+    figure.savefig(path)
+
+
+def draw_chi(path: Path, text: ChiText) -> None:
+    """Draw what a CHI text file holds: its second column against its first, overloaded points marked."""
+    figure = _figure((7, 5))
+    axes = figure.subplots()
+    x, y = text.data[:, 0], text.data[:, 1]
+    axes.plot(x, y, lw=0.9, color=TRACE_COLOUR)
+    overload = text.overload
+    if overload.any():
+        axes.plot(
+            x[overload], y[overload], ".", ms=3, color="red", label=f"{overload.sum()} overloaded points"
+        )
+        axes.legend(frameon=False)
+    _label(
+        axes, text.columns[0], f"{text.columns[1]} (sign as in the file)", f"{text.technique}, {text.model}"
+    )
+    figure.savefig(path)
+
+
+# ---- panels of the voltammetry-FLID picture ----
+
+
+def _trace(axes: Axes, result: VoltammetryFlidResult, reference: str) -> None:
+    trace = result.trace_hz
+    coarse = max(1, len(trace) // 6000)
+    trace = trace[: len(trace) // coarse * coarse].reshape(-1, coarse).mean(axis=1)
+    bin_s = result.trace_bin_s * coarse
+    time_s = np.arange(len(trace)) * bin_s
+    axes.plot(time_s, trace / 1e3, lw=0.5, color=TRACE_COLOUR)
+    axes.set_xlim(0, result.duration_s)
+    axes.set_ylim(bottom=0)
+    _label(axes, "time (s)", "intensity (kc/s)", f"intensity ({bin_s * 1e3:.0f} ms bins) and bias")
+    bias = axes.twinx()
+    for points in (result.hold_flid, result.flid):
+        for cycle in np.unique(points.cycle):
+            own = points.cycle == cycle
+            bias.plot(points.time_s[own], points.potential_v[own], color=BIAS_COLOUR, lw=1.6)
+    bias.set_ylabel(f"bias (V vs. {reference})", color=BIAS_COLOUR)
+    bias.tick_params(axis="y", colors=BIAS_COLOUR)
+
+
+def _flid(axes: Axes, result: VoltammetryFlidResult, reference: str) -> None:
+    background_hz = result.background.rate_hz
+    hold = _shown(result.hold_flid, background_hz)
+    axes.scatter(*hold[:2], s=5, color="#bbbbbb", lw=0, label="hold", zorder=1)
+    lifetime, rate, potential = _shown(result.flid, background_hz)
+    points = axes.scatter(lifetime, rate, c=potential, s=7, lw=0, cmap=BIAS_MAP, zorder=2)
+    if result.scaling:
+        curve = result.scaling
+        reach = curve.lifetime_ns > 0.4
+        label = "scaling law"
+        if result.auger_ratio:
+            label += rf", $\gamma_A/\gamma_0$ = {result.auger_ratio.value:.2f}"
+        axes.plot(
+            curve.lifetime_ns[reach], curve.rate_hz[reach] / 1e3, "o-", ms=3.5, lw=1, color="black", zorder=3,
+            label=label,
+        )  # fmt: skip
+        for n in (1, 2, 3, 5):
+            name = ("X0", "X-")[n - 1] if n < 3 else f"X{n - 1}-"
+            axes.annotate(
+                name, (curve.lifetime_ns[n - 1], curve.rate_hz[n - 1] / 1e3), xytext=(4, -12),
+                textcoords="offset points", fontsize=9,
+            )  # fmt: skip
+    if vertex := result.at_vertex:
+        axes.errorbar(
+            vertex.lifetime_ns, vertex.net_rate_hz / 1e3, xerr=vertex.lifetime_err_ns,
+            yerr=vertex.net_rate_err_hz / 1e3, fmt="s", ms=5, color="red", zorder=4,
+            label=f"last {vertex.window_v * 1e3:.0f} mV before {vertex.potential_v:g} V",
+        )  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(0.3, 300)
+    axes.set_ylim(0.1, 100)
+    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    _label(
+        axes, "lifetime (ns)", "intensity, background subtracted (kc/s)",
+        f"FLID, {result.flid_bin_s * 1e3:g} ms bins",
+    )  # fmt: skip
+    if len(potential):
+        bar: Colorbar = axes.figure.colorbar(points, ax=axes, pad=0.02)
+        bar.set_label(f"bias (V vs. {reference})")
+
+
+def _shown(points: FlidPoints, background_hz: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Lifetime (ns), net rate (kc/s) and potential of the points that a logarithmic plot can show."""
+    net = points.rate_hz - background_hz
+    good = np.isfinite(points.lifetime_ns) & (net > 0)
+    return points.lifetime_ns[good], net[good] / 1e3, points.potential_v[good]
+
+
+def _decays(axes: Axes, result: VoltammetryFlidResult) -> None:
+    states = [
+        (s, c) for s, c in ((result.states.x0, X0_COLOUR), (result.states.x_minus, X_MINUS_COLOUR)) if s
+    ]
+    group = max(1, round(DECAY_BIN_NS / result.resolution_ns))
+    for index, (state, colour) in enumerate(states):
+        counts = state.decay[: len(state.decay) // group * group].reshape(-1, group).sum(axis=1)
+        edges_ns = np.arange(len(counts) + 1) * group * result.resolution_ns
+        scale = counts.max()
+        label = f"{state.name}: {state.lifetime_ns:.1f} ± {state.lifetime_err_ns:.1f} ns"
+        axes.semilogy(edges_ns[:-1], counts / scale, ".", ms=2, color=colour, label=label)
+        if fit := result.states.fit:
+            model = fit.model(index, state.duration_s, edges_ns, result.response, result.background)
+            axes.semilogy(edges_ns[:-1], model / scale, lw=1, color=colour)
+    if states:
+        axes.legend(frameon=False, fontsize=9, handlelength=1)
+        axes.set_ylim(1e-3, 2)
+    else:
+        axes.text(0.5, 0.5, "no state found in the hold", transform=axes.transAxes, ha="center")
+    _label(axes, "delay (ns)", f"normalized counts ({DECAY_BIN_NS:g} ns bins)", "decays of X0 and X-")
+
+
+def _voltammogram(axes: Axes, sweeps: Sequence[Sweep], reference: str) -> None:
+    for potential_v, current_a, overload in sweeps:
+        axes.plot(potential_v, current_a * 1e6, lw=0.9, color=TRACE_COLOUR, alpha=0.8)
+        if overload.any():
+            axes.plot(
+                potential_v[overload], current_a[overload] * 1e6, ".", ms=3, color="red", label="overload"
+            )
+    if not sweeps:
+        axes.text(0.5, 0.5, "no current recorded", transform=axes.transAxes, ha="center")
+    axes.axhline(0, lw=0.5, color="grey")
+    _label(axes, f"bias (V vs. {reference})", "current (µA, anodic positive)", "voltammogram")
+
+
+def _figure(size: tuple[float, float]) -> Figure:
+    figure = Figure(figsize=size, dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _label(axes: Axes, x: str, y: str, title: str) -> None:
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.set_title(title, fontsize=_STYLE["titlesize"], loc="left")
+    axes.spines[["top"]].set_visible(False)

@@ -1,0 +1,401 @@
+"""The voltammetry-FLID experiment from photons to numbers: states at rest, FLID against bias, vertex.
+
+All rates are as recorded, dark counts and laser background included, like the paper's 35 and 5 kc/s. The
+intensity drop is a ratio of background-subtracted rates. Lifetimes of FLID bins and at the vertex are those
+of one exponential by maximum likelihood with response, period and background known; those of X0 and X- are
+the slow exponentials of a common fit of both decays.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .decay_model import Background, Response, warped_edges
+from .flid_data import Calibration, FlidSettings, VoltammetryFlidData
+from .lifetime import LifetimeEstimator, PooledLifetime
+from .potential import PotentialTimeline, align_potential
+from .scaling import (
+    Ratio,
+    ScalingCurve,
+    auger_ratio_from_intensities,
+    auger_ratio_from_lifetimes,
+    scaling_curve,
+)
+from .states import ChargeStates, State, find_states
+from .time_zero import MIN_PHOTONS, TimeZero, fit_time_zero, rough_time_zero_bins
+from .traces import TraceAccumulator, microtime_histogram
+
+
+@dataclass(frozen=True)
+class FlidPoints:
+    """Points of the lifetime-intensity distribution; all arrays of one length."""
+
+    time_s: NDArray[np.floating]
+    """Centre of the bin."""
+    photons: NDArray[np.int64]
+    rate_hz: NDArray[np.floating]
+    lifetime_ns: NDArray[np.floating]
+    lifetime_err_ns: NDArray[np.floating]
+    potential_v: NDArray[np.floating]
+    potential_err_v: NDArray[np.floating]
+    cycle: NDArray[np.int64]
+    """From 0; -1 in the hold."""
+
+
+@dataclass(frozen=True)
+class AtVertex:
+    """The dot at the vertex potential: photons of the last `window_v` before it, both sides, all cycles."""
+
+    potential_v: float
+    window_v: float
+    lifetime_ns: float
+    lifetime_err_ns: float
+    rate_hz: float
+    rate_err_hz: float
+    net_rate_hz: float
+    """Background subtracted."""
+    net_rate_err_hz: float
+    photons: int
+    exposure_s: float
+
+
+@dataclass(frozen=True)
+class VoltammetryFlidResult:
+    """Everything the table and the figure show; what could not be found is None and has a warning."""
+
+    status: str
+    photons: int
+    duration_s: float
+    cycles: int
+    initial_v: float
+    trace_bin_s: float
+    trace_hz: NDArray[np.floating]
+    """Count rate of all detectors per trace bin."""
+    flid_bin_s: float
+    flid: FlidPoints
+    """Bins that lie within the cycles."""
+    hold_flid: FlidPoints
+    """Bins that lie within the hold."""
+    decay: NDArray[np.int64]
+    """Pooled decay, shape (detectors, micro-time bins)."""
+    resolution_ns: float
+    time_zero: TimeZero | None
+    response: Response
+    background: Background
+    states: ChargeStates
+    auger_ratio: Ratio | None
+    auger_ratio_from_intensities: Ratio | None
+    scaling: ScalingCurve | None
+    at_vertex: AtVertex | None
+    enhancement: Ratio | None
+    drop: Ratio | None
+    timeline: PotentialTimeline
+    warnings: tuple[str, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """The results as plain numbers; None stands for what was not found."""
+        enhancement, enhancement_err = _value_and_error(self.enhancement)
+        drop, drop_err = _value_and_error(self.drop)
+        auger, auger_err = _value_and_error(self.auger_ratio)
+        vertex = self.at_vertex
+        return {
+            "kind": "voltammetry_flid",
+            "status": self.status,
+            "photons": self.photons,
+            "duration_s": self.duration_s,
+            "mean_rate_hz": _number(self.photons / self.duration_s) if self.duration_s > 0 else None,
+            "cycles": self.cycles,
+            "x0": _state_summary(self.states.x0),
+            "x_minus": _state_summary(self.states.x_minus),
+            "gamma_auger_ratio": auger,
+            "gamma_auger_ratio_err": auger_err,
+            "at_vertex": {
+                "potential_v": _number(vertex and vertex.potential_v),
+                "lifetime_ns": _number(vertex and vertex.lifetime_ns),
+                "lifetime_err_ns": _number(vertex and vertex.lifetime_err_ns),
+                "rate_hz": _number(vertex and vertex.rate_hz),
+            },
+            "lifetime_enhancement": enhancement,
+            "lifetime_enhancement_err": enhancement_err,
+            "intensity_drop": drop,
+            "intensity_drop_err": drop_err,
+            "flid": {"bin_s": self.flid_bin_s, "n_bins": len(self.flid.time_s)},
+            "potential_alignment": {
+                "source": self.timeline.source,
+                "uncertainty_s": _number(self.timeline.uncertainty_s),
+            },
+        }
+
+
+def analyze_voltammetry_flid(
+    data: VoltammetryFlidData, settings: FlidSettings | None = None
+) -> VoltammetryFlidResult:
+    """Analyse one run.
+
+    Raises ValueError for photons that no run can contain (negative sync numbers, unknown detectors).
+    """
+    settings = settings or FlidSettings()
+    warnings: list[str] = []
+    binned = _bin(data, settings)
+    time_zero, response = _time_zero(data, binned, warnings)
+    background = data.calibration.background
+    estimator = LifetimeEstimator(binned.edges_bins, data.resolution_ps / 1000, response, background)
+    timeline = align_potential(
+        data.records, data.marker_sync * data.sync_period_s, data.marker_line, data.wiring
+    )
+    states = _states(data, estimator)
+    warnings += states.warnings
+    flid, hold_flid = _flid(data, binned, estimator, timeline)
+    vertex = _at_vertex(data, settings, estimator, time_zero, timeline, warnings)
+    auger, auger_check = _auger_ratio(states, warnings)
+    enhancement, drop = _against_x0(states.x0, vertex, data.calibration)
+    return VoltammetryFlidResult(
+        status=data.status,
+        photons=len(data.sync),
+        duration_s=data.duration_s,
+        cycles=data.cycles,
+        initial_v=data.initial_v,
+        trace_bin_s=binned.trace_bin_s,
+        trace_hz=binned.trace.sum(axis=1) / binned.trace_bin_s,
+        flid_bin_s=binned.flid_bin_s,
+        flid=flid,
+        hold_flid=hold_flid,
+        decay=binned.decay,
+        resolution_ns=data.resolution_ps / 1000,
+        time_zero=time_zero,
+        response=response,
+        background=background,
+        states=states,
+        auger_ratio=auger,
+        auger_ratio_from_intensities=auger_check,
+        scaling=_scaling(states.x0, auger),
+        at_vertex=vertex,
+        enhancement=enhancement,
+        drop=drop,
+        timeline=timeline,
+        warnings=tuple(warnings),
+    )
+
+
+def _bin(data: VoltammetryFlidData, settings: FlidSettings) -> TraceAccumulator:
+    period_bins = data.sync_period_s * 1e12 / data.resolution_ps
+    decay = np.bincount(data.dtime, minlength=math.ceil(period_bins))
+    if len(data.sync) >= MIN_PHOTONS:
+        rough_bins = rough_time_zero_bins(decay, period_bins)
+    else:
+        rough_bins = data.calibration.time_zero_ns * 1000 / data.resolution_ps
+    binned = TraceAccumulator(
+        sync_period_s=data.sync_period_s,
+        trace_bin_s=settings.trace_bin_s,
+        flid_bin_s=settings.flid_bin_s,
+        edges_bins=warped_edges(rough_bins, period_bins, data.resolution_ps / 1000),
+        channels=max(1, len(data.calibration.dark_rates_hz)),
+    )
+    binned.add(data.sync, data.dtime, data.channel)
+    return binned
+
+
+def _time_zero(
+    data: VoltammetryFlidData, binned: TraceAccumulator, warnings: list[str]
+) -> tuple[TimeZero | None, Response]:
+    calibrated = data.calibration.response(data.sync_period_s * 1e9)
+    decay = binned.decay.sum(axis=0)
+    if decay.sum() < MIN_PHOTONS:
+        warnings.append(f"only {decay.sum()} photons: time zero is taken from the calibration")
+        return None, calibrated
+    resolution_ns = data.resolution_ps / 1000
+    rough_ns = rough_time_zero_bins(decay, calibrated.period_ns / resolution_ns) * resolution_ns
+    found = fit_time_zero(decay, resolution_ns, replace(calibrated, time_zero_ns=rough_ns))
+    if found.time_zero_err_ns > 0.02:
+        warnings.append(f"time zero is known to {found.time_zero_err_ns * 1000:.0f} ps only")
+    return found, found.response
+
+
+def _states(data: VoltammetryFlidData, estimator: LifetimeEstimator) -> ChargeStates:
+    if data.hold_s is None:
+        return ChargeStates(None, None, None, None, ("there was no hold: X0 and X- are unknown",))
+    start, end = _inner_hold_s(data)
+    if end <= start:
+        return ChargeStates(None, None, None, None, ("the hold is shorter than the doubt about its time",))
+    window = math.ceil(start / data.sync_period_s), math.floor(end / data.sync_period_s)
+    return find_states(data.sync, data.dtime, window, estimator)
+
+
+def _inner_hold_s(data: VoltammetryFlidData) -> tuple[float, float]:
+    """The part of the hold that is certain: three standard uncertainties off either end."""
+    if data.hold_s is None:
+        return 0.0, 0.0
+    margin = 3 * data.hold_uncertainty_s
+    return max(0.0, data.hold_s[0] + margin), min(data.duration_s, data.hold_s[1] - margin)
+
+
+def _flid(
+    data: VoltammetryFlidData,
+    binned: TraceAccumulator,
+    estimator: LifetimeEstimator,
+    timeline: PotentialTimeline,
+) -> tuple[FlidPoints, FlidPoints]:
+    """FLID points of the cycles and of the hold."""
+    edges_s = np.arange(len(binned.histograms) + 1) * binned.flid_bin_s
+    centre_s = 0.5 * (edges_s[1:] + edges_s[:-1])
+    found = estimator.estimate(binned.histograms, binned.flid_bin_s)
+    potential, potential_err = timeline.at(centre_s)
+    cycle = timeline.cycle_at(centre_s)
+    whole = (timeline.cycle_at(edges_s[:-1]) >= 0) & (timeline.cycle_at(edges_s[1:]) >= 0)
+    start, end = _inner_hold_s(data)
+    held = (edges_s[:-1] >= start) & (edges_s[1:] <= end)
+    potential[held], potential_err[held], cycle[held] = data.initial_v, 0.0, -1
+
+    def points(chosen: NDArray[np.bool_]) -> FlidPoints:
+        return FlidPoints(
+            centre_s[chosen],
+            found.photons[chosen],
+            found.photons[chosen] / binned.flid_bin_s,
+            found.lifetime_ns[chosen],
+            found.error_ns[chosen],
+            potential[chosen],
+            potential_err[chosen],
+            cycle[chosen],
+        )
+
+    return points(whole & (cycle >= 0)), points(held)
+
+
+def _at_vertex(
+    data: VoltammetryFlidData,
+    settings: FlidSettings,
+    estimator: LifetimeEstimator,
+    time_zero: TimeZero | None,
+    timeline: PotentialTimeline,
+    warnings: list[str],
+) -> AtVertex | None:
+    windows = timeline.windows_near(data.vertex_v, settings.vertex_window_v)
+    if not windows:
+        warnings.append("no sweep reached the vertex")
+        return None
+    blur_v = 2 * settings.vertex_window_v / min(b - a for a, b in windows) * timeline.uncertainty_s
+    if blur_v > settings.vertex_window_v:
+        warnings.append(f"the potential at the vertex is uncertain by {blur_v * 1000:.0f} mV")
+    syncs = np.round(np.array(windows) / data.sync_period_s).astype(np.int64)
+    histogram = np.zeros(len(estimator.edges_bins) - 1, np.int64)
+    photons = 0
+    for first, last in np.searchsorted(data.sync, syncs):
+        photons += int(last - first)
+        histogram += microtime_histogram(data.dtime[first:last], estimator.edges_bins)
+    exposure_s = float((syncs[:, 1] - syncs[:, 0]).sum() * data.sync_period_s)
+    lifetime = estimator.estimate_pooled(histogram, exposure_s)
+    systematic_ns = _systematic_ns(histogram, exposure_s, lifetime, estimator, time_zero, data.calibration)
+    rate, background = photons / exposure_s, data.calibration.background.rate_hz
+    rate_err = math.sqrt(max(photons, 1)) / exposure_s
+    return AtVertex(
+        potential_v=data.vertex_v,
+        window_v=settings.vertex_window_v,
+        lifetime_ns=lifetime.lifetime_ns,
+        lifetime_err_ns=math.hypot(lifetime.error_ns, systematic_ns),
+        rate_hz=rate,
+        rate_err_hz=rate_err,
+        net_rate_hz=rate - background,
+        net_rate_err_hz=math.hypot(rate_err, data.calibration.background_err_hz),
+        photons=photons,
+        exposure_s=exposure_s,
+    )
+
+
+def _systematic_ns(
+    histogram: NDArray[np.int64],
+    exposure_s: float,
+    lifetime: PooledLifetime,
+    estimator: LifetimeEstimator,
+    time_zero: TimeZero | None,
+    calibration: Calibration,
+) -> float:
+    """What time zero, response width and background may be wrong by, as an error of the lifetime."""
+    if time_zero is None or not math.isfinite(lifetime.lifetime_ns):
+        return 0.0
+    response, background = estimator.response, estimator.background
+    flat_err = math.sqrt(background.flat_rate_hz / calibration.blank_s)
+    prompt_err = math.sqrt(background.prompt_rate_hz / calibration.blank_s)
+    shifted = (
+        (replace(response, time_zero_ns=response.time_zero_ns + time_zero.time_zero_err_ns), background),
+        (replace(response, sigma_ns=response.sigma_ns + time_zero.sigma_err_ns), background),
+        (response, replace(background, flat_rate_hz=background.flat_rate_hz + flat_err)),
+        (response, replace(background, prompt_rate_hz=background.prompt_rate_hz + prompt_err)),
+    )
+    changes = [
+        LifetimeEstimator(estimator.edges_bins, estimator.resolution_ns, r, b)
+        .estimate_pooled(histogram, exposure_s)
+        .lifetime_ns
+        - lifetime.lifetime_ns
+        for r, b in shifted
+    ]
+    return float(np.sqrt(np.nansum(np.square(changes))))
+
+
+def _auger_ratio(states: ChargeStates, warnings: list[str]) -> tuple[Ratio | None, Ratio | None]:
+    """gammaA/gamma0 from the lifetimes and, as a check, from the intensities of the slow exponentials."""
+    if states.x0 is None or states.x_minus is None or states.fit is None:
+        return None, None
+    fit = states.fit
+    lifetimes = auger_ratio_from_lifetimes(
+        float(fit.lifetimes_ns[0]), float(fit.lifetimes_ns[1]), fit.covariance_ns2
+    )
+    slow = fit.amounts[:, :2].sum(axis=1) / fit.amounts.sum(axis=1)
+    intensities = auger_ratio_from_intensities(
+        Ratio(slow[0] * states.x0.net_rate_hz, slow[0] * states.x0.rate_err_hz),
+        Ratio(slow[1] * states.x_minus.net_rate_hz, slow[1] * states.x_minus.rate_err_hz),
+    )
+    if abs(lifetimes.value - intensities.value) > 5 * math.hypot(lifetimes.error, intensities.error, 0.03):
+        warnings.append(
+            f"gammaA/gamma0 is {lifetimes.value:.3f} by lifetimes but {intensities.value:.3f} by "
+            "intensities: check that X0 and X- were told apart"
+        )
+    return lifetimes, intensities
+
+
+def _scaling(x0: State | None, auger: Ratio | None) -> ScalingCurve | None:
+    if x0 is None or auger is None:
+        return None
+    return scaling_curve(x0.lifetime_ns, x0.net_rate_hz, auger.value)
+
+
+def _against_x0(
+    x0: State | None, vertex: AtVertex | None, calibration: Calibration
+) -> tuple[Ratio | None, Ratio | None]:
+    """Lifetime enhancement and intensity drop from X0 to the vertex."""
+    if x0 is None or vertex is None:
+        return None, None
+    enhancement = _quotient(
+        Ratio(x0.lifetime_ns, x0.lifetime_err_ns), Ratio(vertex.lifetime_ns, vertex.lifetime_err_ns)
+    )
+    x0_err = math.hypot(x0.rate_err_hz, calibration.background_err_hz)
+    drop = _quotient(Ratio(x0.net_rate_hz, x0_err), Ratio(vertex.net_rate_hz, vertex.net_rate_err_hz))
+    return enhancement, drop
+
+
+def _quotient(above: Ratio, below: Ratio) -> Ratio | None:
+    if not (above.value > 0 and below.value > 0):
+        return None
+    value = above.value / below.value
+    return Ratio(value, value * math.hypot(above.error / above.value, below.error / below.value))
+
+
+def _state_summary(state: State | None) -> dict[str, float | None]:
+    return {
+        "lifetime_ns": _number(state and state.lifetime_ns),
+        "lifetime_err_ns": _number(state and state.lifetime_err_ns),
+        "rate_hz": _number(state and state.rate_hz),
+    }
+
+
+def _value_and_error(ratio: Ratio | None) -> tuple[float | None, float | None]:
+    return (None, None) if ratio is None else (_number(ratio.value), _number(ratio.error))
+
+
+def _number(value: float | None) -> float | None:
+    """A JSON number: None for what is unknown, not finite or absent."""
+    return float(value) if value is not None and math.isfinite(value) else None

@@ -1,0 +1,310 @@
+"""Inside the emulated TimeHarp 260: from detector pulses to records, the FiFo, and the rate meters."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ...formats.tttr import T3_MAX_DTIME, TttrEncoder
+from ...instruments.picoquant.th260lib import Flag
+from ..bench import TICK_PS
+from ..clock import PS_PER_S
+
+TICKS_PER_S = PS_PER_S // TICK_PS
+_GATE_TICKS = TICKS_PER_S // 10
+_GRID_TICKS = TICKS_PER_S // 10
+_LONG_AGO = -(1 << 62)
+_NO_EVENTS = np.empty(0, np.int64), np.empty(0, np.uint8)
+_NO_FLAG = Flag(0)
+_READ_WAIT_S = 0.003
+_HOST_WAIT_S = 5.0
+_STOP_WAIT_S = 0.25
+
+Ticks = NDArray[np.int64]
+Events = tuple[Ticks, NDArray[np.uint8]]
+"""Ticks in rising order, and the input or the marker bits of each."""
+SyncRecords = Literal["all", "with_photons"]
+
+
+class Fifo:
+    """The board's FiFo: records in, records out, and no more records once it was full."""
+
+    def __init__(self, depth_words: int) -> None:
+        self._depth_words = depth_words
+        self._changed = threading.Condition()
+        self._blocks: deque[NDArray[np.uint32]] = deque()
+        self._words = 0
+        self._reader: int | None = None
+        self._reader_idle = False
+        self._host_late = False
+        self.flags = _NO_FLAG
+        self.finished = False
+        self.stopped = False
+
+    def push(self, words: NDArray[np.uint32], *, finished: bool = False, flags: Flag = _NO_FLAG) -> None:
+        """Add records; those that do not fit are lost, and so is all that follows."""
+        with self._changed:
+            if Flag.FIFO_FULL not in self.flags:
+                kept = words[: self._depth_words - self._words]
+                self._blocks.append(kept)
+                self._words += len(kept)
+                if len(kept) < len(words):
+                    flags |= Flag.FIFO_FULL
+            self.flags |= flags
+            self.finished |= finished
+            self._changed.notify_all()
+
+    def read(self, target: Any, count: int) -> int:
+        """Copy at most `count` records to the address `target`; waits a little when there are none."""
+        with self._changed:
+            self._reader = threading.get_ident()
+            self._reader_idle = self._words == 0
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._words or self.finished or self.stopped, _READ_WAIT_S)
+            copied = 0
+            address = ctypes.cast(target, ctypes.c_void_p).value or 0
+            while self._blocks and copied < count:
+                block = self._blocks.popleft()
+                part, rest = block[: count - copied], block[count - copied :]
+                ctypes.memmove(address + 4 * copied, part.ctypes.data, 4 * len(part))
+                copied += len(part)
+                if len(rest):
+                    self._blocks.appendleft(rest)
+            self._words -= copied
+            if copied:
+                self._reader_idle = False
+            return copied
+
+    def stop(self) -> None:
+        """Tell whoever waits that the measurement was stopped."""
+        with self._changed:
+            self.stopped = True
+            self._changed.notify_all()
+
+    def wait_for_reader(self) -> None:
+        """Wait until another thread that reads the FiFo has read it empty and come back for more.
+
+        This keeps a simulation that runs faster than the host from overrunning by itself. After the last
+        record it waits for the stop as well. A host that does not read for a few seconds is not waited
+        for again; then the FiFo just fills.
+        """
+        with self._changed:
+            if self._reader in (None, threading.get_ident()) or self._host_late:
+                return
+            kept_up = self._changed.wait_for(
+                lambda: self.stopped or (self._reader_idle and not self._words), _HOST_WAIT_S
+            )
+            self._host_late = not kept_up
+            if kept_up and self.finished:
+                self._changed.wait_for(lambda: self.stopped, _STOP_WAIT_S)
+
+
+class RateMeters:
+    """Counts pulses per input in gates of 100 ms and shows the last complete gate."""
+
+    def __init__(self, n_inputs: int, now_tick: int) -> None:
+        self._gate = now_tick // _GATE_TICKS
+        self._first_gate = self._gate + 1
+        self._counting = np.zeros(n_inputs, np.int64)
+        self.rates_hz = np.zeros(n_inputs, np.int64)
+        self.valid = False
+
+    def count(self, until_tick: int, ticks: Ticks, inputs: NDArray[np.uint8]) -> None:
+        """Take the pulses before `until_tick`."""
+        gate = until_tick // _GATE_TICKS
+        if gate > self._gate:
+            per_s = TICKS_PER_S // _GATE_TICKS
+            last = gate - 1
+            shown = self._in_gate(last, ticks, inputs) + (self._counting if last == self._gate else 0)
+            self.rates_hz = shown * per_s
+            self.valid = last >= self._first_gate
+            self._gate, self._counting = gate, np.zeros_like(self._counting)
+        self._counting = self._counting + self._in_gate(gate, ticks, inputs)
+
+    def _in_gate(self, gate: int, ticks: Ticks, inputs: NDArray[np.uint8]) -> NDArray[np.int64]:
+        first, last = np.searchsorted(ticks, [gate * _GATE_TICKS, (gate + 1) * _GATE_TICKS])
+        n_inputs = len(self._counting)
+        return np.bincount(inputs[first:last], minlength=n_inputs)[:n_inputs]
+
+
+@dataclass(frozen=True)
+class RecordingSettings:
+    """What StartMeas freezes; times in bench ticks of 25 ps."""
+
+    tttr_mode: int
+    start_tick: int
+    """Time zero: the first sync after StartMeas."""
+    end_tick: int
+    period_ticks: int
+    sync_divider: int
+    unit_ticks: int
+    binning: int
+    offset_ticks: int
+    histogram_bins: int
+    shift_ticks: tuple[int, ...]
+    enabled: tuple[bool, ...]
+    native_dead_ticks: int
+    programmed_dead_ticks: tuple[int, ...]
+    sync_records: SyncRecords
+
+
+class Recording:
+    """One measurement: makes records (T2, T3) or histograms of the pulses that it is fed.
+
+    What comes out does not depend on how the pulses were cut into blocks: events are released up to
+    whole sync periods only, and overflow records without an event come every 100 ms of measured time.
+    """
+
+    def __init__(self, settings: RecordingSettings, fifo: Fifo) -> None:
+        self.settings, self.fifo = settings, fifo
+        n_inputs = len(settings.enabled)
+        self.histograms = np.zeros((n_inputs, settings.histogram_bins), np.uint32)
+        self._encoder = TttrEncoder(2 if settings.tttr_mode == 2 else 3)
+        self._quantum = max(settings.unit_ticks, settings.period_ticks * settings.sync_divider)
+        self._grid_ticks = max(1, _GRID_TICKS // self._quantum) * self._quantum
+        self._released_tick = settings.start_tick
+        self._sync_end_tick = settings.end_tick
+        self._last_sync = -1
+        self._converted = np.full(n_inputs, _LONG_AGO)
+        self._recorded = self._converted.copy()
+        self._waiting = _NO_EVENTS
+        self._waiting_markers = _NO_EVENTS
+
+    def feed(
+        self, until_tick: int, pulses: Events, markers: Events, *, error: tuple[int, Flag] | None = None
+    ) -> None:
+        """Record pulses (ticks, inputs) and markers (ticks, bits) before `until_tick`.
+
+        `error` is a tick at which something goes wrong, and the flag that tells; it ends the recording,
+        except for a lost sync in T2 mode, where only the sync records end.
+        """
+        s = self.settings
+        if self.fifo.finished:
+            return
+        self._waiting = _merged(self._waiting, self._shifted_survivors(*pulses))
+        self._waiting_markers = _merged(self._waiting_markers, markers)
+        end_tick, flag = s.end_tick, _NO_FLAG
+        if error is not None and error[0] < end_tick:
+            if s.tttr_mode == 2 and error[1] is Flag.SYNC_LOST:
+                self._sync_end_tick = max(error[0], self._released_tick)
+            else:
+                end_tick, flag = max(error[0], self._released_tick), error[1]
+        horizon = until_tick + min(0, *s.shift_ticks)
+        finished = horizon >= end_tick
+        to_tick = end_tick if finished else horizon - (horizon - s.start_tick) % self._quantum
+        words = self._release(to_tick, finished)
+        self.fifo.push(words, finished=finished, flags=flag if finished else _NO_FLAG)
+
+    def _shifted_survivors(self, ticks: Ticks, inputs: NDArray[np.uint8]) -> Events:
+        """What survives the dead times, delayed by the channel offsets."""
+        s = self.settings
+        keep = _survivors(
+            ticks,
+            inputs,
+            np.array(s.enabled),
+            s.native_dead_ticks,
+            np.array(s.programmed_dead_ticks, np.int64),
+            self._converted,
+            self._recorded,
+        )
+        kept_inputs = inputs[keep]
+        return ticks[keep] + np.array(s.shift_ticks, np.int64)[kept_inputs], kept_inputs
+
+    def _release(self, to_tick: int, finished: bool) -> NDArray[np.uint32]:
+        """Records of everything that waits before `to_tick`."""
+        start = self.settings.start_tick
+        self._waiting, pulses = _split(self._waiting, start, to_tick)
+        self._waiting_markers, markers = _split(self._waiting_markers, start, to_tick)
+        if self.settings.tttr_mode == 0:
+            self._add_to_histograms(*pulses)
+            return np.empty(0, np.uint32)
+        words = []
+        while self._released_tick < to_tick:
+            next_grid = start + ((self._released_tick - start) // self._grid_ticks + 1) * self._grid_ticks
+            stop = min(to_tick, next_grid)
+            pulses, piece = _split(pulses, start, stop)
+            markers, marks = _split(markers, start, stop)
+            words.append(self._words(piece, marks, stop, told=stop == next_grid or finished))
+            self._released_tick = stop
+        return np.concatenate(words) if words else np.empty(0, np.uint32)
+
+    def _words(self, pulses: Events, markers: Events, stop_tick: int, *, told: bool) -> NDArray[np.uint32]:
+        s = self.settings
+        if s.tttr_mode == 3:
+            nsync, dtime, inputs = self._sync_numbers(*pulses)
+            until = (stop_tick - s.start_tick) // s.period_ticks if told else None
+            marker_time = (markers[0] - s.start_tick) // s.period_ticks
+            return self._encoder.encode(nsync, dtime, inputs, marker_time, markers[1], until=until)
+        time = (pulses[0] - s.start_tick) // s.unit_ticks
+        marker_time = (markers[0] - s.start_tick) // s.unit_ticks
+        until = (stop_tick - s.start_tick) // s.unit_ticks if told else None
+        sync_time = self._syncs(pulses[0], min(stop_tick, self._sync_end_tick)) // s.unit_ticks
+        return self._encoder.encode(
+            time, None, pulses[1], marker_time, markers[1], sync_time=sync_time, until=until
+        )
+
+    def _sync_numbers(
+        self, ticks: Ticks, inputs: NDArray[np.uint8]
+    ) -> tuple[Ticks, NDArray[np.uint16], NDArray[np.uint8]]:
+        """Sync number, micro time and input of the pulses whose micro time fits the range."""
+        s = self.settings
+        nsync, after_sync = np.divmod(ticks - s.start_tick, s.period_ticks)
+        dtime = (after_sync - s.offset_ticks) // s.unit_ticks >> s.binning
+        fits = (dtime >= 0) & (dtime <= T3_MAX_DTIME)
+        return nsync[fits], dtime[fits].astype(np.uint16), inputs[fits]
+
+    def _syncs(self, ticks: Ticks, stop_tick: int) -> Ticks:
+        """Ticks after time zero of the syncs to record in T2 mode from the last release on."""
+        s = self.settings
+        if s.period_ticks == 0:
+            return np.empty(0, np.int64)
+        if s.sync_records == "all":
+            first, last = (-((s.start_tick - t) // self._quantum) for t in (self._released_tick, stop_tick))
+            return np.arange(first, last) * self._quantum
+        numbers = np.unique((ticks[ticks < stop_tick] - s.start_tick) // s.period_ticks)
+        numbers = numbers[(numbers > self._last_sync) & (numbers % s.sync_divider == 0)]
+        self._last_sync = int(numbers[-1]) if len(numbers) else self._last_sync
+        return numbers * s.period_ticks
+
+    def _add_to_histograms(self, ticks: Ticks, inputs: NDArray[np.uint8]) -> None:
+        _, dtime, inputs = self._sync_numbers(ticks, inputs)
+        bins = self.settings.histogram_bins
+        for channel, histogram in enumerate(self.histograms):
+            counts = np.bincount(dtime[inputs == channel], minlength=bins)
+            histogram += counts[:bins].astype(np.uint32)
+
+
+def _merged(waiting: Events, new: Events) -> Events:
+    """Both sets of events in the order of their time, then of their number."""
+    ticks, numbers = np.append(waiting[0], new[0]), np.append(waiting[1], new[1])
+    order = np.lexsort((numbers, ticks))
+    return ticks[order], numbers[order]
+
+
+def _split(events: Events, start_tick: int, stop_tick: int) -> tuple[Events, Events]:
+    """The events from `stop_tick` on, and those from `start_tick` to `stop_tick`."""
+    first, last = np.searchsorted(events[0], [start_tick, stop_tick])
+    return (events[0][last:], events[1][last:]), (events[0][first:last], events[1][first:last])
+
+
+@njit(cache=True, nogil=True)
+def _survivors(ticks, inputs, enabled, native_ticks, programmed_ticks, converted, recorded):
+    """Which pulses are recorded: the converter is blind for the native dead time after each pulse that it
+    converted; of the converted ones those within the programmed dead time are thrown away."""
+    keep = np.zeros(len(ticks), np.bool_)
+    for i in range(len(ticks)):
+        k = inputs[i]
+        if k >= len(enabled) or not enabled[k] or ticks[i] - converted[k] < native_ticks:
+            continue
+        converted[k] = ticks[i]
+        if ticks[i] - recorded[k] >= programmed_ticks[k]:
+            recorded[k] = ticks[i]
+            keep[i] = True
+    return keep

@@ -1,0 +1,268 @@
+"""Compiled charging and blinking: electrons from the electrode, trapped charge, hot-electron trap.
+
+Every clock is a unit exponential that is spent at the present rate; nothing is drawn again when a
+rate changes. Times are ticks (float64 holds them to better than a tick for hours).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from ._pulse import peak_proposal, require_row
+from ._random import exponential, uniform
+from ._state import HIDDEN
+
+EMISSION, CHARGE, BLINK, TRAP = 0, 1, 2, 3
+"""Random streams of the photon source."""
+
+_TAIL = 1e-9  # charges rarer than this against the most probable one are left out
+_FAST_TICKS = 8e5  # 20 us: N may only be forgotten where it relaxes faster
+_FAST_PER_DETECTION = 0.15  # ... and by that factor faster than detections follow each other
+_RELAXATIONS = 10.0  # N is followed for so many relaxation times after a detection
+_JUMPY = 2.5e-5  # per tick, 1e6 per s: jumps during an exciton's life are not rare
+
+
+@njit(cache=True, nogil=True)
+def advance_charge(s, rng, tables, until):
+    """Let electrons come and go until `until`."""
+    n, at = s.n, s.jump_at
+    while at <= until:
+        up = tables.up[n]
+        if uniform(rng, CHARGE) * (up + tables.down[n]) <= up:
+            n += 1
+        else:
+            n -= 1
+        at += exponential(rng, CHARGE) / (tables.up[n] + tables.down[n])
+    s.n, s.jump_at = n, at
+
+
+@njit(cache=True, nogil=True)
+def remember_charge(s, rng, tables, cumulative, at):
+    """Draw the forgotten N from a `cumulative` table of the mixture; it is followed from `at` on."""
+    u = uniform(rng, CHARGE) * cumulative[s.mix_high]
+    n = s.mix_low
+    while cumulative[n] < u:
+        n += 1
+    s.n, s.mixed = n, 0
+    s.jump_at = at + _wait(s, rng, tables)
+
+
+@njit(cache=True, nogil=True)
+def follow_charge(s, at):
+    """Keep following N for ten relaxation times."""
+    s.forget_n_at = at + _RELAXATIONS * s.relaxation
+
+
+@njit(cache=True, nogil=True)
+def forget_charge(s, tables):
+    """From `forget_n_at` on, N has its stationary distribution."""
+    s.mixed = 1
+    _mix(s, tables)
+    spend_pulses(s, s.forget_n_at)
+
+
+@njit(cache=True, nogil=True)
+def _wait(s, rng, tables):
+    rate = tables.up[s.n] + tables.down[s.n]
+    return exponential(rng, CHARGE) / rate if rate > 0.0 else np.inf
+
+
+@njit(cache=True, nogil=True)
+def spend_pulses(s, at):
+    """While k is hidden: pay for the pulses before `at`, and go on at the present hazard."""
+    if s.knowledge != HIDDEN:
+        return
+    hazard = present_hazard(s)
+    if hazard != s.hazard:
+        due = np.int64(math.ceil(at / s.period))
+        if due > s.pulse:
+            s.budget = max(0.0, s.budget - (due - s.pulse) * s.hazard)
+            s.pulse = due
+        s.hazard = hazard
+
+
+@njit(cache=True, nogil=True)
+def present_hazard(s):
+    """Unit budget that one pulse costs."""
+    if not s.emitting:
+        return 0.0
+    if s.mixed:
+        return s.mix_hazard
+    return -math.log1p(-s.headroom * s.peak[s.trap])
+
+
+# ---- bias ----
+
+
+@njit(cache=True, nogil=True)
+def set_bias(s, rng, tables, at, v):
+    """Let the dot feel the bias `v` from `at` on."""
+    s.v = v
+    if s.charges:
+        rate = 0.0
+        if not s.mixed:
+            advance_charge(s, rng, tables, at)
+            rate = tables.up[s.n] + tables.down[s.n]
+        _fill_exchange(s, tables)
+        if s.mixed and not s.fast:
+            remember_charge(s, rng, tables, tables.mix, at)
+        elif s.mixed:
+            _mix(s, tables)
+        elif rate > 0.0:
+            s.jump_at = at + (s.jump_at - at) * rate / (tables.up[s.n] + tables.down[s.n])
+        else:
+            s.jump_at = at + _wait(s, rng, tables)
+        if s.fast:
+            s.forget_n_at = max(s.forget_n_at, at)
+    spend_pulses(s, at)
+    spend_blinking(s, at)
+
+
+@njit(cache=True, nogil=True)
+def _fill_exchange(s, tables):
+    """Exchange rates and occupation of the charges in use at the bias `s.v`."""
+    up, down, occupation, filling = tables.up, tables.down, tables.occupation, tables.filling
+    mu = s.kt_per_v * (s.edge_v - s.v)
+    g = s.g0 * math.exp(max(0.0, s.g_onset_v - s.v) / s.g_fold_v)
+    n = s.mode_n
+    while n < filling.size and filling[n] + mu > 0.0:
+        n += 1
+    while n > 0 and filling[n - 1] + mu < 0.0:
+        n -= 1
+    s.mode_n = low = high = n
+    occupation[n] = 1.0
+    while high < filling.size and (occupation[high] > _TAIL or (not s.mixed and high < s.n)):
+        _fill_step(s, tables, high, filling[high] + mu, g)
+        high += 1
+        occupation[high] = occupation[high - 1] * up[high - 1] / down[high]
+    up[high] = 0.0
+    while low > 0 and (occupation[low] > _TAIL or (not s.mixed and low > s.n)):
+        low -= 1
+        _fill_step(s, tables, low, filling[low] + mu, g)
+        occupation[low] = occupation[low + 1] * down[low + 1] / up[low]
+    down[low] = 0.0
+    s.low, s.high = low, high
+    total = mean = square = flux = 0.0
+    for n in range(low, high + 1):
+        p = occupation[n]
+        total += p
+        mean += p * n
+        square += p * n * n
+        flux += p * up[n]
+    for n in range(low, high + 1):
+        occupation[n] /= total
+    variance = max(0.0, square / total - (mean / total) ** 2)
+    s.relaxation = variance * total / flux if flux > 0.0 else 0.0
+    s.headroom = 1.25 if up[s.mode_n] + down[s.mode_n] > _JUMPY else 1.0
+    per_tick = peak_proposal(s, tables, s.trap) / s.period if s.emitting else 0.0
+    s.fast = (
+        flux > 0.0
+        and not s.relaxing
+        and s.relaxation < _FAST_TICKS
+        and s.relaxation * per_tick < _FAST_PER_DETECTION
+    )
+
+
+@njit(cache=True, nogil=True)
+def _fill_step(s, tables, n, x, g):
+    """Butler-Volmer rates between n and n + 1 electrons, capped in detailed balance."""
+    rate = min(s.g_cap, g * tables.growth[n])
+    k_in, k_out = rate * math.exp(s.transfer * x), rate * math.exp((s.transfer - 1.0) * x)
+    slowed = 1.0 + max(k_in, k_out) / s.g_cap
+    tables.up[n] = k_in / slowed
+    tables.down[n + 1] = k_out / slowed
+
+
+@njit(cache=True, nogil=True)
+def _mix(s, tables):
+    """Distribution of a forgotten N while nothing is detected, and its hazard per pulse.
+
+    Detections deplete the bright charges. To first order in detection rate times relaxation time the
+    logarithm of that depletion follows from the current it drives between neighbouring charges.
+    """
+    occupation, trap, shift = tables.occupation, s.trap, s.q + 1
+    mean = 0.0
+    if s.emitting:
+        for n in range(s.low, s.high + 1):
+            require_row(s, tables, trap, n + shift)
+            mean += occupation[n] * tables.proposal[trap, n + shift]
+    total = proposed = current = log_tilt = 0.0
+    for n in range(s.low, s.high + 1):
+        proposal = tables.proposal[trap, n + shift] if s.emitting else 0.0
+        share = occupation[n] * math.exp(log_tilt)
+        total += share
+        proposed += share * proposal
+        tables.mix[n], tables.propose[n] = total, proposed
+        if n < s.high:
+            current += (proposal - mean) / s.period * occupation[n]
+            log_tilt += current / (occupation[n] * tables.up[n])
+    s.mix_low, s.mix_high = s.low, s.high
+    s.mix_hazard = -math.log1p(-s.headroom * proposed / total)
+
+
+# ---- blinking ----
+
+
+@njit(cache=True, nogil=True)
+def spend_blinking(s, at):
+    """Pay both blinking clocks up to `at`, and go on at the present rates."""
+    if not s.blinks:
+        return
+    s.q_budget = max(0.0, s.q_budget - (at - s.q_since) * s.q_rate)
+    s.q_since = at
+    if s.q == 0:
+        s.q_rate = s.pump_scale / s.dwell
+    elif s.q < 0:
+        escape = s.hole_escape * math.exp((s.hole_escape_v - s.v) / s.hole_fold_v)
+        s.q_rate = 1.0 / s.dwell + escape
+    else:
+        s.q_rate = 1.0 / s.dwell + s.electron_escape * math.exp(-s.v / s.electron_fold_v)
+    s.trap_budget = max(0.0, s.trap_budget - (at - s.trap_since) * s.trap_rate)
+    s.trap_since = at
+    s.trap_rate = s.trap_close * math.exp(-s.v / s.trap_fold_v) if s.trap else s.trap_open
+
+
+@njit(cache=True, nogil=True)
+def blink_at(s):
+    """Ticks of the next change of the trapped charge and of the trap."""
+    q_at = s.q_since + s.q_budget / s.q_rate if s.q_rate > 0.0 else np.inf
+    trap_at = s.trap_since + s.trap_budget / s.trap_rate if s.trap_rate > 0.0 else np.inf
+    return q_at, trap_at
+
+
+@njit(cache=True, nogil=True)
+def visit(s, rng, tables, at):
+    """Begin a stay in the present charge state: draw its dwell class and budget."""
+    u = uniform(rng, BLINK)
+    j = 0
+    while j < tables.dwell_cdf.size - 1 and tables.dwell_cdf[j] < u:
+        j += 1
+    s.dwell = tables.dwells[s.q + 1, j]
+    s.q_budget, s.q_since, s.q_rate = exponential(rng, BLINK), at, 0.0
+    spend_blinking(s, at)
+
+
+@njit(cache=True, nogil=True)
+def blink(s, rng, tables, q_at, trap_at, changes):
+    """Change the trapped charge or the trap, whichever comes first, and note it in `changes`."""
+    at = min(q_at, trap_at)
+    if q_at <= trap_at:
+        if s.q != 0:
+            s.q = 0
+        else:
+            s.q = -1 if uniform(rng, BLINK) <= s.hole_share else 1
+        visit(s, rng, tables, at)
+    else:
+        s.trap = 1 - s.trap
+        s.trap_budget, s.trap_since, s.trap_rate = exponential(rng, TRAP), at, 0.0
+        spend_blinking(s, at)
+        if s.emitting:
+            peak_proposal(s, tables, s.trap)
+    if s.mixed:
+        _mix(s, tables)
+    spend_pulses(s, at)
+    changes[s.changes, 0], changes[s.changes, 1], changes[s.changes, 2] = np.int64(at), s.q, s.trap
+    s.changes += 1

@@ -1,0 +1,274 @@
+"""The compiled photon source: from proposal to proposal of a detecting pulse, then pair by pair.
+
+Times that do not change how many photons come (a chunk's end, a cell of unchanged bias) are never
+events here, so the record does not depend on how it is cut.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from ._charge import (
+    CHARGE,
+    EMISSION,
+    TRAP,
+    advance_charge,
+    blink,
+    blink_at,
+    follow_charge,
+    forget_charge,
+    present_hazard,
+    remember_charge,
+    set_bias,
+    spend_pulses,
+    visit,
+)
+from ._pulse import peak_proposal, require_row
+from ._random import exponential, next_bits, normal, uniform
+from ._state import FOLLOWED, FORCED, HIDDEN
+from .detection import insert
+
+_SNAP_V = 2.5e-3  # smaller bias steps (2 % of kT in Fermi level) skip the electronics' pole
+_SETTLED_V = 2.5e-4
+_SLICE = 4000  # 100 ns: the bias is constant within a slice while it settles
+_MEMORY = 6.2  # k is forgotten after so many exciton lifetimes, at least one period
+
+
+@njit(cache=True, nogil=True)
+def set_light(source, rng, tables, at, emitting, period, efficiency, pump_scale, top):
+    """Change the light at tick `at`; `tables.poisson` must hold the new pulses already."""
+    s = source[0]
+    if s.started:
+        s.emitting, pending = 0, s.emitting
+        spend_pulses(s, at)
+        s.emitting = pending
+    s.emitting, s.period, s.efficiency, s.pump_scale, s.top = emitting, period, efficiency, pump_scale, top
+    s.pulse = -(-at // period)
+    tables.ready[:] = False
+    s.peak[0] = s.peak[1] = -1.0
+    if emitting:
+        peak_proposal(s, tables, s.trap)
+    if not s.started:
+        return
+    s.forget_k_pulse = s.pulse + 1
+    if s.knowledge == FOLLOWED and s.k == 0:
+        _hide(s, rng)
+    set_bias(s, rng, tables, at, s.v)
+
+
+@njit(cache=True, nogil=True)
+def make_photons(source, rng, tables, edges, bias, until, photons, changes):
+    """Emit until `until`; False when `photons` or `changes` are full, to be called again with more room."""
+    s = source[0]
+    for cell in range(s.cell, edges.size):
+        s.cell = cell
+        end = edges[cell + 1] if cell + 1 < edges.size else until
+        if not s.started:
+            _start(s, rng, tables, edges[cell], bias[cell])
+        elif bias[cell] != s.target_v:
+            _step_bias(s, rng, tables, edges[cell], bias[cell])
+        while True:
+            stop = min(end, s.step_at + (s.slice + 1) * _SLICE) if s.relaxing else end
+            if not _run(s, rng, tables, stop, photons, changes):
+                return False
+            if stop == end:
+                break
+            s.slice += 1
+            _relax_bias(s, rng, tables, stop)
+    s.cell = 0
+    return True
+
+
+# ---- bias ----
+
+
+@njit(cache=True, nogil=True)
+def _start(s, rng, tables, at, v):
+    """Begin in equilibrium at the bias `v`, without trapped charges."""
+    s.started, s.target_v, s.knowledge = 1, v, HIDDEN
+    s.budget = exponential(rng, EMISSION)
+    s.trap_budget, s.trap_since = exponential(rng, TRAP), at
+    if s.blinks:
+        visit(s, rng, tables, at)
+    s.jump_at = np.inf
+    set_bias(s, rng, tables, at, v)
+    if s.charges:
+        u, n = uniform(rng, CHARGE), s.low
+        while n < s.high and tables.occupation[n] < u:
+            u -= tables.occupation[n]
+            n += 1
+        s.n = n
+        s.jump_at = at
+        s.jump_at = at + exponential(rng, CHARGE) / (tables.up[n] + tables.down[n])
+        follow_charge(s, at)
+
+
+@njit(cache=True, nogil=True)
+def _step_bias(s, rng, tables, at, v):
+    """The bias in front of the electronics becomes `v`."""
+    now = s.v
+    if s.relaxing:
+        now = s.target_v + (s.from_v - s.target_v) * math.exp(-(at - s.step_at) / s.pole)
+    s.target_v = v
+    s.relaxing = abs(v - now) > _SNAP_V and s.pole > 0.0
+    if not s.relaxing:
+        set_bias(s, rng, tables, at, v)
+        return
+    s.from_v, s.step_at, s.slice = now, at, 0
+    _relax_bias(s, rng, tables, at)
+
+
+@njit(cache=True, nogil=True)
+def _relax_bias(s, rng, tables, at):
+    """Begin the present slice of the electronics' response."""
+    v = s.target_v + (s.from_v - s.target_v) * math.exp(-(s.slice + 0.5) * _SLICE / s.pole)
+    if abs(v - s.target_v) > _SETTLED_V:
+        set_bias(s, rng, tables, at, v)
+        return
+    s.relaxing = 0
+    set_bias(s, rng, tables, at, s.target_v)
+    follow_charge(s, at)
+
+
+# ---- pairs and photons ----
+
+
+@njit(cache=True, nogil=True)
+def _run(s, rng, tables, until, photons, changes):
+    """Emit until `until` at constant bias and light; False when out of room."""
+    while s.photons < photons.size and s.changes < changes.shape[0]:
+        q_at, trap_at = blink_at(s)
+        stop = min(q_at, trap_at)
+        if s.knowledge == HIDDEN:
+            at, pulse = np.inf, np.int64(0)
+            if s.hazard > 0.0 and s.budget / s.hazard < 1e15:
+                pulse = s.pulse + np.int64(s.budget / s.hazard)
+                at = np.float64(pulse * s.period)
+            if s.fast and not s.mixed and s.forget_n_at < min(at, stop, until):
+                forget_charge(s, tables)
+            elif at < min(stop, until):
+                _propose(s, rng, tables, pulse)
+            elif stop < until:
+                blink(s, rng, tables, q_at, trap_at, changes)
+            else:
+                return True
+            continue
+        pulse_at = np.float64(s.pulse * s.period) if s.emitting else np.inf
+        at = min(s.decay_at, s.jump_at) if s.k > 0 else np.inf
+        if min(at, pulse_at) >= min(stop, until):
+            if stop >= until:
+                return True
+            e = s.n + s.q + 1
+            blink(s, rng, tables, q_at, trap_at, changes)
+            _change_charge(s, tables, stop, e)
+        elif pulse_at <= at:
+            _pulse(s, rng, tables, pulse_at)
+        elif s.jump_at <= s.decay_at:
+            e = s.n + s.q + 1
+            advance_charge(s, rng, tables, at)
+            _change_charge(s, tables, at, e)
+        else:
+            _recombine(s, rng, tables, photons)
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _propose(s, rng, tables, pulse):
+    """Try whether the present charge makes `pulse` a detecting one, and if so draw its pairs."""
+    at = np.float64(pulse * s.period)
+    s.pulse = pulse + 1
+    if s.mixed:
+        remember_charge(s, rng, tables, tables.propose, at)
+        follow_charge(s, at)
+        e = s.n + s.q + 1
+    else:
+        advance_charge(s, rng, tables, at)
+        e = s.n + s.q + 1
+        require_row(s, tables, s.trap, e)
+        proposal = tables.proposal[s.trap, e]
+        if proposal < s.peak[s.trap] and uniform(rng, EMISSION) * s.peak[s.trap] > proposal:
+            s.budget, s.hazard = exponential(rng, EMISSION), present_hazard(s)
+            return
+        s.peak[s.trap] = max(s.peak[s.trap], proposal)
+    u, k = uniform(rng, EMISSION), 1
+    while tables.pairs_cdf[s.trap, e, k] < u:
+        k += 1
+    s.knowledge, s.k, s.weight = FORCED, k, 1.0
+    s.decay_at = at + exponential(rng, EMISSION) / tables.decay[e, k]
+
+
+@njit(cache=True, nogil=True)
+def _hide(s, rng):
+    """Forget k: the next thing to know is the next proposed pulse."""
+    s.knowledge, s.k = HIDDEN, 0
+    s.budget, s.hazard = exponential(rng, EMISSION), present_hazard(s)
+
+
+@njit(cache=True, nogil=True)
+def _change_charge(s, tables, at, old):
+    """Let the living pairs go on under another charge; `old` is N_e + 1 before."""
+    e = s.n + s.q + 1
+    if s.k == 0 or e == old:
+        return
+    s.decay_at = at + (s.decay_at - at) * tables.decay[old, s.k] / tables.decay[e, s.k]
+    if s.knowledge == FORCED:
+        require_row(s, tables, s.trap, old)
+        require_row(s, tables, s.trap, e)
+        s.weight *= tables.reach[e, s.k] / tables.reach[old, s.k]
+
+
+@njit(cache=True, nogil=True)
+def _pulse(s, rng, tables, at):
+    """A laser pulse meets pairs that are being followed."""
+    if s.knowledge == FORCED or s.pulse >= s.forget_k_pulse:
+        _hide(s, rng)  # FORCED: its first detection came too late, so this pulse has none
+        return
+    s.pulse += 1
+    u, made = uniform(rng, EMISSION), 0
+    while made < tables.poisson_cdf.shape[1] - 1 and tables.poisson_cdf[s.trap, made] < u:
+        made += 1
+    if made == 0:
+        return
+    if s.k == 0:
+        advance_charge(s, rng, tables, at)
+    e, k = s.n + s.q + 1, min(s.k + made, s.top)
+    if s.k == 0:
+        s.decay_at = at + exponential(rng, EMISSION) / tables.decay[e, k]
+    else:
+        s.decay_at = at + (s.decay_at - at) * tables.decay[e, s.k] / tables.decay[e, k]
+    s.k = k
+
+
+@njit(cache=True, nogil=True)
+def _recombine(s, rng, tables, photons):
+    """One pair recombines, with or without a detected photon."""
+    e, k, at = s.n + s.q + 1, s.k, s.decay_at
+    detected = s.efficiency * tables.quantum_yield[e, k]
+    if s.knowledge == FORCED:
+        require_row(s, tables, s.trap, e)
+        if uniform(rng, EMISSION) * tables.reach[e, k] <= detected:
+            if s.headroom * uniform(rng, EMISSION) > s.weight:
+                _hide(s, rng)
+                return
+            _photon(s, rng, tables, e, at, photons)
+    elif uniform(rng, EMISSION) <= detected:
+        _photon(s, rng, tables, e, at, photons)
+    s.k = k - 1
+    if s.k > 0:
+        s.decay_at = at + exponential(rng, EMISSION) / tables.decay[e, s.k]
+    elif not s.emitting:
+        _hide(s, rng)
+
+
+@njit(cache=True, nogil=True)
+def _photon(s, rng, tables, e, at, photons):
+    """Write a detected photon, and follow the pairs pulse by pulse for a while."""
+    tick = np.int64(math.floor(at + s.offset + s.sigma * normal(rng, EMISSION)))
+    insert(photons, s.photons, 2 * tick + np.int64(next_bits(rng, EMISSION) >> np.uint64(63)))
+    s.photons += 1
+    s.knowledge = FOLLOWED
+    s.forget_k_pulse = s.pulse + np.int64(math.ceil(_MEMORY / (tables.decay[e, 1] * s.period)))
+    follow_charge(s, at)

@@ -1,0 +1,159 @@
+"""The stream of detector pulses from one dot, made as time goes on.
+
+Between detections nothing is drawn but when the next one comes; see `_emission`. The pulses depend on
+the seed and on what was done to the dot, not on how the time axis is cut.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _emission
+from ._random import streams
+from ._state import make_source, make_tables
+from .charged_dot import MAX_PAIRS, Blinking, ChargedDot
+from .detection import REFERENCE_PERIOD_TICKS, Detection, Light, Photodiodes
+
+__all__ = ["PAIRS_PER_PULSE", "DotPhotons", "Light", "pairs_per_pulse", "pump_scale"]
+
+PAIRS_PER_PULSE = 0.6
+"""Mean electron-hole pairs per pulse at 30 nW, 2.5 MHz and full excitation coupling; assumed."""
+_MOST_PAIRS = 10.0
+
+
+def pairs_per_pulse(light: Light) -> float:
+    """Mean number of pairs that one pulse makes; 0 without light."""
+    return PAIRS_PER_PULSE * light.relative_energy * light.excitation_coupling if light.emitting else 0.0
+
+
+def pump_scale(light: Light) -> float:
+    """Rate of pulses with two pairs or more, over that at 30 nW and 2.5 MHz."""
+
+    def two_or_more(mean: float) -> float:
+        return -math.expm1(-mean) - mean * math.exp(-mean)
+
+    per_pulse = two_or_more(pairs_per_pulse(light)) / two_or_more(PAIRS_PER_PULSE)
+    return per_pulse * REFERENCE_PERIOD_TICKS / light.period_ticks
+
+
+class DotPhotons:
+    """Detector pulses of one dot, or of an empty spot where `dot` is None.
+
+    Times are int64 ticks of 25 ps since the bench was made; laser pulses fire at the multiples of the
+    light's period. The same seed gives the same pulses, bit for bit, whatever the calls' lengths.
+    """
+
+    def __init__(self, dot: ChargedDot | None, detection: Detection, *, seed: int) -> None:
+        self.dot, self.detection = dot, detection
+        self._photodiodes = Photodiodes(detection, seed=seed)
+        self._made_until_tick = 0
+        self._light: Light | None = None
+        self._photons = np.empty(1024, np.int64)
+        self._changes = np.empty((64, 3), np.int64)
+        self._history: list[NDArray[np.int64]] = [np.zeros((1, 3), np.int64)]
+        if dot is not None:
+            self._rng = streams(seed, 0, 4)
+            self._tables = make_tables(dot)
+            self._source = make_source(dot, detection)
+
+    def advance(
+        self, until_tick: int, edges: NDArray[np.int64], bias_v: NDArray[np.float64], light: Light
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Make the detector pulses up to `until_tick`, in time order.
+
+        `edges` are the start ticks (int64) of cells of constant bias, the first one at the last
+        `until_tick`; `bias_v` (float64, the same shape) is the interface potential in each. `light` has
+        been on since the last call. Returns ticks (int64) and detectors 0 or 1 (uint8).
+        Raises ValueError for cells that do not fit, and for light beyond the model.
+        """
+        since = self._made_until_tick
+        if len(edges) != len(bias_v) or not len(edges) or edges[0] != since or edges[-1] >= until_tick:
+            raise ValueError(
+                f"bias cells must start at tick {since}, end before {until_tick} and have one bias each"
+            )
+        if light != self._light:
+            self._set_light(light)
+        photons = np.empty(0, np.int64)
+        if self.dot is not None:
+            photons = self._emit(until_tick, edges, bias_v)
+        pulses = self._photodiodes.advance(since, until_tick, photons, light)
+        self._made_until_tick = until_tick
+        return pulses
+
+    def truth(self) -> dict[str, Any]:
+        """What was planted: the dot, whether it charges, and the paths of its trapped charge and trap.
+
+        `trapped_charge` and `trap_open` hold the ticks (int64) from which each value holds, and the values.
+        """
+        if self.dot is None:
+            return {"dot": None}
+        ticks, q, trap = np.concatenate(self._history).T
+        return {
+            **self.dot.truth(),
+            "trapped_charge": _changes_of(ticks, q),
+            "trap_open": _changes_of(ticks, trap),
+        }
+
+    def _set_light(self, light: Light) -> None:
+        mean = pairs_per_pulse(light)
+        efficiency = self.detection.efficiency * light.collection_coupling
+        if light.period_ticks < 1 or not 0 <= mean <= _MOST_PAIRS or not 0 <= efficiency <= 0.5:
+            raise ValueError(
+                f"{light} makes {mean:.3g} pairs per pulse and detects {efficiency:.3g} of the photons; "
+                f"the model holds up to {_MOST_PAIRS:g} pairs and 0.5"
+            )
+        self._light = light
+        if self.dot is None:
+            return
+        captured = (self.dot.blinking or Blinking()).captured_fraction
+        for trap, pairs in enumerate((mean, mean * (1 - captured))):
+            poisson = _poisson(pairs)
+            self._tables.poisson[trap] = poisson
+            self._tables.poisson_cdf[trap] = np.cumsum(poisson)
+        above = 1 - self._tables.poisson_cdf[0]
+        top = min(MAX_PAIRS, int(np.argmax(above < 1e-9)) + 6)
+        _emission.set_light(
+            self._source, self._rng, self._tables, self._made_until_tick,
+            int(light.emitting and mean > 0 and efficiency > 0), light.period_ticks, efficiency, pump_scale(light), top,
+        )  # fmt: skip
+
+    def _emit(
+        self, until_tick: int, edges: NDArray[np.int64], bias_v: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
+        """Photons that arrive before `until_tick`, as sorted 2 * tick + detector."""
+        edges, bias_v = np.ascontiguousarray(edges, np.int64), np.ascontiguousarray(bias_v, np.float64)
+        while not _emission.make_photons(
+            self._source, self._rng, self._tables, edges, bias_v, until_tick, self._photons, self._changes
+        ):
+            self._note_changes()
+            if self._source["photons"][0] == len(self._photons):
+                self._photons = np.concatenate([self._photons, np.empty_like(self._photons)])
+        self._note_changes()
+        made = self._photons[: int(self._source["photons"][0])]
+        arrived = int(np.searchsorted(made, 2 * until_tick))
+        photons = made[:arrived].copy()
+        left = len(made) - arrived
+        self._photons[:left] = made[arrived:].copy()
+        self._source["photons"] = left
+        return photons
+
+    def _note_changes(self) -> None:
+        count = int(self._source["changes"][0])
+        if count:
+            self._history.append(self._changes[:count].copy())
+            self._source["changes"] = 0
+
+
+def _poisson(mean: float) -> NDArray[np.float64]:
+    k = np.arange(MAX_PAIRS + 1)
+    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(k[1:]))])
+    return np.exp(k * math.log(mean) - mean - log_factorial) if mean else (k == 0).astype(np.float64)
+
+
+def _changes_of(ticks: NDArray[np.int64], values: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    changed = np.concatenate([[True], np.diff(values) != 0])
+    return {"tick": ticks[changed], "value": values[changed]}

@@ -1,0 +1,38 @@
+"""Every fault of the emulators ends a run in its status, with the cell off and the laser locked."""
+
+import pytest
+from qdlab.formats.run_file import read_run_file
+from qdlab.procedures.station import Station
+from qdlab.sim.samples import all_faults
+
+FINISHES = {
+    # faults that a run survives, with what its file must say of them
+}
+
+
+@pytest.fixture
+def rig(monkeypatch):
+    """The rig of the run, kept for a look at its bench after the run."""
+    built = []
+    build = Station.build
+
+    def keep(self, **options):
+        built.append(build(self, **options))
+        return built[-1]
+
+    monkeypatch.setattr(Station, "build", keep)
+    return lambda: built[-1]
+
+
+@pytest.mark.parametrize("fault", sorted(all_faults()))
+def test_a_fault_ends_the_run_in_its_status_and_leaves_the_rig_safe(short_run, rig, fault):
+    ended, path = short_run("--fault", fault)
+    run = read_run_file(path)
+    expected = "finished" if fault in FINISHES else "failed"
+    assert run.status == expected, ended.err
+    assert ended.status == (0 if expected == "finished" else 1)
+    if expected == "failed":
+        assert len(run.header["status_reason"]) > 20
+        assert run.header["status_reason"] in ended.err.replace("\n", " ")
+    assert not rig().bench.light.emitting
+    assert rig().bench.applied_potential_v == rig().bench.cell.rest_potential_v
