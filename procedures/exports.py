@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from ..formats.photon_hdf5 import PhotonHdf5Writer, PhotonMeasurement
 from ..formats.ptu import open_ptu, write_ptu
 from ..formats.run_file import read_run_file
-from ..formats.tttr import TttrEncoder
+from ..formats.tttr import TttrDecoder, TttrEncoder
 from .errors import RefusedError
+
+BASE_RESOLUTION_S = 25e-12
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ def read_recording(path: Path, *, is_run: bool) -> Recording:
             round(photons.duration_s / photons.sync_period_s),
         )
     ptu = open_ptu(path)
-    events = ptu.events()
-    last = max((int(t[-1]) for t in (events.time, events.marker_time) if len(t)), default=0)
+    decoder = TttrDecoder(ptu.record_type)
+    events = decoder.decode(ptu.words)
     return Recording(
         path.name,
         events.time,
@@ -61,7 +64,7 @@ def read_recording(path: Path, *, is_run: bool) -> Recording:
         events.marker_bits,
         ptu.time_unit_s,
         ptu.resolution_s,
-        last,
+        decoder.last_time,
     )
 
 
@@ -73,6 +76,12 @@ def to_ptu(recording: Recording, out: Path, mode: Literal[2, 3]) -> None:
     """
     encoder = TttrEncoder(mode)
     r = recording
+    if not math.isclose(
+        r.resolution_s / BASE_RESOLUTION_S, max(1, round(r.resolution_s / BASE_RESOLUTION_S))
+    ):
+        raise RefusedError(
+            f"{r.name}: its resolution of {r.resolution_s * 1e12:g} ps is no multiple of the TimeHarp 260 P's 25 ps"
+        )
     if mode == 3:
         if r.dtime is None:
             raise RefusedError(f"{r.name}: holds T2 times without laser pulses; it cannot become T3")

@@ -316,15 +316,14 @@ class TimeHarp260(PhotonCounter):
         """Wait until sync rate and sync period agree; a sentence when they never do."""
         board, _, _ = self._connected()
         self._clock.sleep(_METER_WAIT_S)
-        rate_hz, period_s = 0, 0.0
         for _ in range(_SETTLE_TRIES):
-            rate_hz = board.get_int("GetSyncRate")
-            if rate_hz == 0:  # a warning of its own
-                return ""
-            period_s = board.get_double("GetSyncPeriod")
+            rate_hz, period_s = board.get_int("GetSyncRate"), board.get_double("GetSyncPeriod")
             if abs(rate_hz * period_s - 1) <= _SETTLE_AGREEMENT:
                 return ""
             self._clock.sleep(_SETTLE_WAIT_S)
+        rate_hz, period_s = board.get_int("GetSyncRate"), board.get_double("GetSyncPeriod")
+        if rate_hz == 0:  # the board has a warning of its own for that
+            return ""
         return f"Sync rate ({rate_hz} Hz) and period ({period_s:.6g} s) disagree: check that it is periodic."
 
     def _meters(self) -> tuple[float, tuple[float, ...], Warn]:

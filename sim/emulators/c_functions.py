@@ -39,7 +39,8 @@ class EmulatedLibrary:
     def __init__(self, prototypes: Mapping[str, Sequence[Any]]) -> None:
         methods = {
             member.c_name: getattr(self, key)
-            for key, member in vars(type(self)).items()
+            for cls in type(self).__mro__
+            for key, member in vars(cls).items()
             if hasattr(member, "c_name")
         }
         if methods.keys() != prototypes.keys():

@@ -21,7 +21,7 @@ TICKS_PER_S = PS_PER_S // TICK_PS
 _GATE_TICKS = TICKS_PER_S // 10
 _GRID_TICKS = TICKS_PER_S // 10
 _LONG_AGO = -(1 << 62)
-_NO_EVENTS = np.empty(0, np.int64), np.empty(0, np.uint8)
+NO_EVENTS = np.empty(0, np.int64), np.empty(0, np.uint8)
 _NO_FLAG = Flag(0)
 _READ_WAIT_S = 0.003
 _HOST_WAIT_S = 5.0
@@ -60,6 +60,11 @@ class Fifo:
             self.flags |= flags
             self.finished |= finished
             self._changed.notify_all()
+
+    def raise_flag(self, flag: Flag) -> None:
+        """Raise a flag that does not end the measurement."""
+        with self._changed:
+            self.flags |= flag
 
     def read(self, target: Any, count: int) -> int:
         """Copy at most `count` records to the address `target`; waits a little when there are none."""
@@ -107,31 +112,25 @@ class Fifo:
 
 
 class RateMeters:
-    """Counts pulses per input in gates of 100 ms and shows the last complete gate."""
+    """Counts pulses per input in gates of 100 ms from `origin_tick` on and shows the last complete gate."""
 
-    def __init__(self, n_inputs: int, now_tick: int) -> None:
-        self._gate = now_tick // _GATE_TICKS
-        self._first_gate = self._gate + 1
+    def __init__(self, n_inputs: int, origin_tick: int) -> None:
+        self._gate_end_tick = origin_tick + _GATE_TICKS
         self._counting = np.zeros(n_inputs, np.int64)
         self.rates_hz = np.zeros(n_inputs, np.int64)
         self.valid = False
 
     def count(self, until_tick: int, ticks: Ticks, inputs: NDArray[np.uint8]) -> None:
-        """Take the pulses before `until_tick`."""
-        gate = until_tick // _GATE_TICKS
-        if gate > self._gate:
-            per_s = TICKS_PER_S // _GATE_TICKS
-            last = gate - 1
-            shown = self._in_gate(last, ticks, inputs) + (self._counting if last == self._gate else 0)
-            self.rates_hz = shown * per_s
-            self.valid = last >= self._first_gate
-            self._gate, self._counting = gate, np.zeros_like(self._counting)
-        self._counting = self._counting + self._in_gate(gate, ticks, inputs)
-
-    def _in_gate(self, gate: int, ticks: Ticks, inputs: NDArray[np.uint8]) -> NDArray[np.int64]:
-        first, last = np.searchsorted(ticks, [gate * _GATE_TICKS, (gate + 1) * _GATE_TICKS])
+        """Take the pulses since the last call and before `until_tick`."""
         n_inputs = len(self._counting)
-        return np.bincount(inputs[first:last], minlength=n_inputs)[:n_inputs]
+        while until_tick >= self._gate_end_tick:
+            n = np.searchsorted(ticks, self._gate_end_tick)
+            counts = self._counting + np.bincount(inputs[:n], minlength=n_inputs)[:n_inputs]
+            self.rates_hz, self.valid = counts * (TICKS_PER_S // _GATE_TICKS), True
+            ticks, inputs = ticks[n:], inputs[n:]
+            self._counting = np.zeros(n_inputs, np.int64)
+            self._gate_end_tick += _GATE_TICKS
+        self._counting = self._counting + np.bincount(inputs, minlength=n_inputs)[:n_inputs]
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,6 @@ class RecordingSettings:
     unit_ticks: int
     binning: int
     offset_ticks: int
-    histogram_bins: int
     shift_ticks: tuple[int, ...]
     enabled: tuple[bool, ...]
     native_dead_ticks: int
@@ -162,10 +160,10 @@ class Recording:
     whole sync periods only, and overflow records without an event come every 100 ms of measured time.
     """
 
-    def __init__(self, settings: RecordingSettings, fifo: Fifo) -> None:
+    def __init__(self, settings: RecordingSettings, fifo: Fifo, histograms: NDArray[np.uint32]) -> None:
         self.settings, self.fifo = settings, fifo
+        self._histograms = histograms
         n_inputs = len(settings.enabled)
-        self.histograms = np.zeros((n_inputs, settings.histogram_bins), np.uint32)
         self._encoder = TttrEncoder(2 if settings.tttr_mode == 2 else 3)
         self._quantum = max(settings.unit_ticks, settings.period_ticks * settings.sync_divider)
         self._grid_ticks = max(1, _GRID_TICKS // self._quantum) * self._quantum
@@ -174,8 +172,8 @@ class Recording:
         self._last_sync = -1
         self._converted = np.full(n_inputs, _LONG_AGO)
         self._recorded = self._converted.copy()
-        self._waiting = _NO_EVENTS
-        self._waiting_markers = _NO_EVENTS
+        self._waiting = NO_EVENTS
+        self._waiting_markers = NO_EVENTS
 
     def feed(
         self, until_tick: int, pulses: Events, markers: Events, *, error: tuple[int, Flag] | None = None
@@ -193,7 +191,7 @@ class Recording:
         end_tick, flag = s.end_tick, _NO_FLAG
         if error is not None and error[0] < end_tick:
             if s.tttr_mode == 2 and error[1] is Flag.SYNC_LOST:
-                self._sync_end_tick = max(error[0], self._released_tick)
+                self._sync_end_tick = min(self._sync_end_tick, max(error[0], self._released_tick))
             else:
                 end_tick, flag = max(error[0], self._released_tick), error[1]
         horizon = until_tick + min(0, *s.shift_ticks)
@@ -275,10 +273,8 @@ class Recording:
 
     def _add_to_histograms(self, ticks: Ticks, inputs: NDArray[np.uint8]) -> None:
         _, dtime, inputs = self._sync_numbers(ticks, inputs)
-        bins = self.settings.histogram_bins
-        for channel, histogram in enumerate(self.histograms):
-            counts = np.bincount(dtime[inputs == channel], minlength=bins)
-            histogram += counts[:bins].astype(np.uint32)
+        for channel, histogram in enumerate(self._histograms):
+            histogram += np.bincount(dtime[inputs == channel], minlength=len(histogram)).astype(np.uint32)
 
 
 def _merged(waiting: Events, new: Events) -> Events:

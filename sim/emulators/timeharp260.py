@@ -1,18 +1,14 @@
 """The emulated TimeHarp 260: TH260Lib's C functions over one board on the bench.
 
-Order, ranges, modes and options are refused with the codes of the vendor's headers; which code answers
-which mistake is reasoned from the codes' names, since the vendor does not publish it.
-
 T2 mode records every sync (divided by the sync divider) as the real board does: 2.5 million records per
-second at 2.5 MHz. `t2_sync_records="with_photons"` keeps only the syncs of pulses that are followed by a
-photon, for recordings to be exported beside T3 ones. Time zero is in T2 and T3 mode the first sync after
-StartMeas, so that T2 time = sync number x period + micro time for the same seed.
+second at 2.5 MHz. `t2_sync_records="with_photons"` keeps only the syncs of pulses that a photon follows,
+for recordings that are to be exported beside T3 ones. Time zero is in T2 and T3 mode the first sync after
+StartMeas, so that with the same seed T2 time = sync number x period + micro time.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, field
+import ctypes
 from typing import Any
 
 import numpy as np
@@ -21,8 +17,18 @@ from numpy.typing import NDArray
 from ...instruments.picoquant import th260lib
 from ...instruments.picoquant.th260lib import Feature, Flag, Warn
 from ..bench import TICK_PS, Bench
-from .c_functions import EmulatedLibrary, Refusal, exported, put_text, require
-from .th260_recorder import TICKS_PER_S, Events, Fifo, RateMeters, Recording, RecordingSettings, SyncRecords
+from .c_functions import exported, put_text, require
+from .th260_recorder import (
+    NO_EVENTS,
+    TICKS_PER_S,
+    Fifo,
+    RateMeters,
+    Recording,
+    RecordingSettings,
+    SyncRecords,
+    Ticks,
+)
+from .th260_settings import CODE, HISTOGRAM, T2, T3, EmulatedBoard
 
 FAULTS = {
     "th260_fifo_overrun": "The board's FiFo overruns one second into a measurement.",
@@ -33,7 +39,7 @@ FAULTS = {
     "th260_open_fails": "No board is found.",
     "th260_busy": "Another program holds the board.",
     "th260_no_photons": "The detectors are off: no pulses at any input.",
-    "th260_events_dropped": "The board drops every tenth event one second into a measurement, and says so.",
+    "th260_events_dropped": "The board drops a tenth of the events from one second on, and says so.",
 }
 _ENDING_FAULTS = {
     "th260_fifo_overrun": Flag.FIFO_FULL,
@@ -42,51 +48,21 @@ _ENDING_FAULTS = {
 }
 _FAULT_AFTER_TICKS = TICKS_PER_S
 
-_CODE = {name: code for code, name in th260lib.ERRORS.items()}
-_PULSE_HEIGHT_MV = -200
 _DEAD_TIMES_NS = (24, 44, 66, 88, 112, 135, 160, 180)
-_HISTOGRAM_MODE, _T2, _T3 = 0, 2, 3
-_PS_PER_NS = 1000
+_TICKS_PER_NS = 1000 // TICK_PS
+_TICKS_PER_MS = TICKS_PER_S // 1000
+_LONG_AGO = -(1 << 62)
+_ALL_FEATURES = Feature(0x3F)
+
+# rates at which the library warns; the vendor does not publish them
+_VERY_LOW_SYNC_HZ = 100
+_MAX_DIVIDED_SYNC_HZ = 40_000_000
+_MAX_SYNC_HZ = 100_000_000
+_MAX_INPUT_HZ = 40_000_000
+_PILE_UP_RATIO = 0.05
 
 
-@dataclass
-class _Input:
-    level_mv: int = -50
-    offset_ps: int = 0
-    enabled: bool = True
-    dead_time_code: int = 0
-
-    @property
-    def sees_pulses(self) -> bool:
-        """The discriminator sees negative pulses that are higher than its level."""
-        return _PULSE_HEIGHT_MV <= self.level_mv <= 0
-
-
-@dataclass
-class _Settings:
-    """What the Set functions change; Initialize brings it back to this."""
-
-    sync: _Input
-    inputs: list[_Input]
-    sync_divider: int = 1
-    long_range: bool = False
-    binning: int = 0
-    offset_ns: int = 0
-    histogram_bins: int = th260lib.HISTOGRAM_BINS
-    markers_enabled: tuple[int, ...] = (0, 0, 0, 0)
-    markers_rising: tuple[int, ...] = (1, 1, 1, 1)
-    marker_holdoff_ns: int = 0
-
-
-@dataclass
-class _Read:
-    """Rates as last read: the library derives its warnings from them."""
-
-    sync_hz: int | None = None
-    inputs_hz: dict[int, int] = field(default_factory=dict)
-
-
-class EmulatedTh260Lib(EmulatedLibrary):
+class EmulatedTh260Lib(EmulatedBoard):
     """TH260Lib with one board, whose detector, sync and marker inputs hang on the bench.
 
     A measurement holds the clock of the bench until a host that drains the FiFo in a thread of its own
@@ -100,219 +76,253 @@ class EmulatedTh260Lib(EmulatedLibrary):
         model: str = "TimeHarp 260 P",
         serial: str = "1000001",
         n_inputs: int = 2,
-        features: Feature = ~Feature(0),
+        features: Feature = _ALL_FEATURES,
         fifo_words: int = 2_097_152,
         t2_sync_records: SyncRecords = "all",
     ) -> None:
-        super().__init__(th260lib.PROTOTYPES)
-        self._bench, self._model, self._serial, self._n_inputs = bench, model, serial, n_inputs
-        self._features, self._fifo_words, self._t2_sync_records = features, fifo_words, t2_sync_records
-        self._is_p = model.endswith("P")
-        self._opened = False
-        self._mode: int | None = None
-        self._settings = self._default_settings()
-        self._meters = RateMeters(n_inputs, 0)
-        self._read = _Read()
-        self._recording: Recording | None = None
-        self._running = False
+        super().__init__(bench, model=model, serial=serial, n_inputs=n_inputs, features=features)
+        self._fifo_words = fifo_words
+        self._t2_sync_records: SyncRecords = t2_sync_records
         self._fed_tick = 0
-        self._markers: list[Events] = []
-        self._last_marker_tick = np.full(4, -(1 << 62))
+        self._markers = NO_EVENTS
+        self._marker_blind_until = [_LONG_AGO] * 4
+        self._start_tick = 0
+        self._reset()
         bench.on_markers(self._take_markers)
         bench.on_photons(self._take_photons)
 
-    # ---- any time ----
+    # ---- measurement ----
 
-    @exported("TH260_GetLibraryVersion")
-    def get_library_version(self, version: Any) -> None:
-        """Version of the library."""
-        put_text(version, "3.2")
-
-    @exported("TH260_GetErrorString")
-    def get_error_string(self, text: Any, code: int) -> None:
-        """The name of an error code."""
-        require(code == 0 or code in th260lib.ERRORS, _CODE["INVALID_ARGUMENT"])
-        put_text(text, f"TH260_ERROR_{th260lib.ERRORS.get(code, 'NONE')}"[:39])
-
-    @exported("TH260_OpenDevice")
-    def open_device(self, index: int, serial: Any) -> None:
-        """Open the only board, index 0."""
-        self._require_index(index)
-        require("th260_busy" not in self._bench.faults, _CODE["DEVICE_LOCKED"])
-        require(index == 0 and "th260_open_fails" not in self._bench.faults, _CODE["DEVICE_OPEN_FAIL"])
-        require(not self._opened, _CODE["DEVICE_BUSY"])
-        self._opened = True
-        put_text(serial, self._serial)
-
-    @exported("TH260_CloseDevice")
-    def close_device(self, index: int) -> None:
-        """Close a board; allowed for boards that were never opened."""
-        self._require_index(index)
-        if index == 0:
-            self._end_measurement()
-            self._opened, self._mode = False, None
-
-    @exported("TH260_Initialize")
-    def initialize(self, index: int, mode: int) -> None:
-        """Set the mode; all settings go back to their defaults."""
-        self._require_open(index)
+    @exported("TH260_ClearHistMem")
+    def clear_hist_mem(self, index: int) -> None:
+        """Empty the histograms."""
+        self._require_mode(index, HISTOGRAM)
         self._require_not_running()
-        require(mode in (_HISTOGRAM_MODE, _T2, _T3), _CODE["INVALID_ARGUMENT"])
-        require(Feature.DLL in self._features, _CODE["INVALID_OPTION"])
-        require(mode == _HISTOGRAM_MODE or Feature.TTTR in self._features, _CODE["INVALID_OPTION"])
-        self._mode, self._settings, self._recording = mode, self._default_settings(), None
-        self._meters, self._read = RateMeters(self._n_inputs, self._now_tick), _Read()
+        self._histograms[:] = 0
 
-    # ---- what the board is ----
+    @exported("TH260_StartMeas")
+    def start_meas(self, index: int, duration_ms: int) -> None:
+        """Start a measurement of so many milliseconds."""
+        self._require_idle(index, 1 <= duration_ms <= 360_000_000)
+        require("th260_start_fails" not in self._bench.faults, CODE["STATUS_FAIL"])
+        state, period_ticks = self._state, self._bench.light.period_ticks
+        self._start_tick = now = self._bench.clock.now_ps // TICK_PS
+        settings = RecordingSettings(
+            tttr_mode=self._mode or HISTOGRAM,
+            start_tick=-(-now // period_ticks) * period_ticks,
+            end_tick=now + duration_ms * _TICKS_PER_MS,
+            period_ticks=period_ticks,
+            sync_divider=state.sync_divider,
+            unit_ticks=self._unit_ticks,
+            binning=state.binning,
+            offset_ticks=state.offset_ns * _TICKS_PER_NS,
+            shift_ticks=tuple(round((i.offset_ps - state.sync.offset_ps) / TICK_PS) for i in state.inputs),
+            enabled=tuple(i.sees_pulses for i in state.inputs),
+            native_dead_ticks=self._native_dead_ticks,
+            programmed_dead_ticks=tuple(
+                _DEAD_TIMES_NS[i.dead_time_code] * _TICKS_PER_NS for i in state.inputs
+            ),
+            sync_records=self._t2_sync_records,
+        )
+        self._markers, self._marker_blind_until = NO_EVENTS, [_LONG_AGO] * 4
+        self._recording = Recording(settings, Fifo(self._fifo_words), self._histograms)
+        self._running = True
 
-    @exported("TH260_GetHardwareInfo")
-    def get_hardware_info(self, index: int, model: Any, part_number: Any, version: Any) -> None:
-        """Model, part number and hardware version."""
+    @exported("TH260_StopMeas")
+    def stop_meas(self, index: int) -> None:
+        """End the measurement."""
         self._require_initialised(index)
-        for pointer, text in ((model, self._model), (part_number, "930000"), (version, "emulated")):
-            put_text(pointer, text)
+        self._stop()
 
-    @exported("TH260_GetSerialNumber")
-    def get_serial_number(self, index: int, serial: Any) -> None:
-        """Serial number."""
+    @exported("TH260_CTCStatus")
+    def ctc_status(self, index: int, status: Any) -> None:
+        """0 while the measurement's time runs."""
         self._require_initialised(index)
-        put_text(serial, self._serial)
+        status[0] = 0 if self._running and self._recording and not self._recording.fifo.finished else 1
 
-    @exported("TH260_GetFeatures")
-    def get_features(self, index: int, features: Any) -> None:
-        """Options the board has."""
+    @exported("TH260_GetElapsedMeasTime")
+    def get_elapsed_meas_time(self, index: int, elapsed_ms: Any) -> None:
+        """Time of the measurement so far in milliseconds."""
         self._require_initialised(index)
-        features[0] = int(self._features)
+        end = min(self._fed_tick, self._recording.settings.end_tick) if self._recording else self._start_tick
+        elapsed_ms[0] = max(0, end - self._start_tick) / _TICKS_PER_MS
 
-    @exported("TH260_GetBaseResolution")
-    def get_base_resolution(self, index: int, resolution: Any, bin_steps: Any) -> None:
-        """Base resolution in picoseconds, and the number of binning codes."""
+    @exported("TH260_GetFlags")
+    def get_flags(self, index: int, flags: Any) -> None:
+        """Flags of the measurement."""
         self._require_initialised(index)
-        resolution[0], bin_steps[0] = float(self._unit_ticks * TICK_PS), 22
+        flags[0] = int(self._recording.fifo.flags) if self._recording else 0
 
-    @exported("TH260_GetNumOfInputChannels")
-    def get_num_of_input_channels(self, index: int, count: Any) -> None:
-        """Number of detector inputs."""
+    @exported("TH260_ReadFiFo")
+    def read_fifo(self, index: int, words: Any, count: int, actual: Any) -> None:
+        """Fetch at most `count` records; waits a few milliseconds when there are none."""
+        self._require_mode(index, T2, T3)
+        require(th260lib.READ_MIN_WORDS <= count <= th260lib.READ_MAX_WORDS, CODE["INVALID_ARGUMENT"])
+        require(not self._fault("th260_dll_error"), CODE["DMA_FAIL"])
+        actual[0] = self._recording.fifo.read(words, count) if self._recording else 0
+
+    @exported("TH260_GetHistogram")
+    def get_histogram(self, index: int, counts: Any, channel: int, clear: int) -> None:
+        """Copy one histogram, and empty it when `clear` is 1."""
+        self._require_mode(index, HISTOGRAM)
+        require(0 <= channel < self._n_inputs and clear in (0, 1), CODE["INVALID_ARGUMENT"])
+        histogram = self._histograms[channel, : self._state.histogram_bins]
+        ctypes.memmove(counts, histogram.ctypes.data, histogram.nbytes)
+        if clear:
+            histogram[:] = 0
+
+    # ---- meters ----
+
+    @exported("TH260_GetResolution")
+    def get_resolution(self, index: int, resolution_ps: Any) -> None:
+        """Resolution in picoseconds at the present binning."""
         self._require_initialised(index)
-        count[0] = self._n_inputs
+        resolution_ps[0] = self._resolution_ps
 
-    @exported("TH260_GetHardwareDebugInfo")
-    def get_hardware_debug_info(self, index: int, text: Any) -> None:
-        """What went wrong inside the board."""
-        self._require_open(index)
-        put_text(text, "emulated board: status word 0x0000DEAD")
+    @exported("TH260_GetSyncRate")
+    def get_sync_rate(self, index: int, rate_hz: Any) -> None:
+        """Sync rate in hertz, 0 until the meter's first gate has passed."""
+        self._require_initialised(index)
+        period_ticks = self._sync_period_ticks
+        self._read_sync_hz = round(TICKS_PER_S / period_ticks) if period_ticks and self._meters.valid else 0
+        rate_hz[0] = self._read_sync_hz
 
-    # ---- settings ----
+    @exported("TH260_GetSyncPeriod")
+    def get_sync_period(self, index: int, period_s: Any) -> None:
+        """Sync period in seconds."""
+        self._require_initialised(index)
+        period_s[0] = self._sync_period_ticks / TICKS_PER_S
 
-    @exported("TH260_SetSyncDiv")
-    def set_sync_div(self, index: int, divider: int) -> None:
-        """Divide the sync rate by 1, 2, 4 or 8."""
-        self._require_idle(index, divider in (1, 2, 4, 8))
-        self._settings.sync_divider = divider
+    @exported("TH260_GetCountRate")
+    def get_count_rate(self, index: int, channel: int, rate_hz: Any) -> None:
+        """Rate of a detector input in hertz."""
+        self._require_initialised(index)
+        sees_pulses = self._input(channel).sees_pulses
+        self._read_rates_hz[channel] = int(self._meters.rates_hz[channel]) if sees_pulses else 0
+        rate_hz[0] = self._read_rates_hz[channel]
 
-    @exported("TH260_SetSyncCFD")
-    def set_sync_cfd(self, index: int, level_mv: int, zero_cross_mv: int) -> None:
-        """Discriminator of the sync input (P)."""
-        self._set_discriminator(index, None, level_mv, zero_cross_mv)
+    @exported("TH260_GetWarnings")
+    def get_warnings(self, index: int, warnings: Any) -> None:
+        """Warnings that follow from the settings and the rates read last."""
+        self._require_initialised(index)
+        warnings[0] = int(self._warnings())
 
-    @exported("TH260_SetInputCFD")
-    def set_input_cfd(self, index: int, channel: int, level_mv: int, zero_cross_mv: int) -> None:
-        """Discriminator of a detector input (P)."""
-        self._set_discriminator(index, channel, level_mv, zero_cross_mv)
+    @exported("TH260_GetWarningsText")
+    def get_warnings_text(self, index: int, text: Any, warnings: int) -> None:
+        """The names of the warnings."""
+        self._require_initialised(index)
+        put_text(text, "\n".join(str(bit.name) for bit in Warn if bit in Warn(warnings)))
 
-    @exported("TH260_SetSyncEdgeTrg")
-    def set_sync_edge_trg(self, index: int, level_mv: int, edge: int) -> None:
-        """Edge trigger of the sync input (N)."""
-        self._set_edge_trigger(index, None, level_mv, edge)
+    # ---- the bench's side ----
 
-    @exported("TH260_SetInputEdgeTrg")
-    def set_input_edge_trg(self, index: int, channel: int, level_mv: int, edge: int) -> None:
-        """Edge trigger of a detector input (N)."""
-        self._set_edge_trigger(index, channel, level_mv, edge)
+    def _take_markers(self, ticks: Ticks, numbers: NDArray[np.uint8]) -> None:
+        bits = np.array([self._marker_bits(*edge) for edge in zip(ticks, numbers, strict=True)], np.uint8)
+        self._markers = (
+            np.append(self._markers[0], ticks[bits > 0]),
+            np.append(self._markers[1], bits[bits > 0]),
+        )
 
-    @exported("TH260_SetSyncChannelOffset")
-    def set_sync_channel_offset(self, index: int, offset_ps: int) -> None:
-        """Delay the sync input."""
-        self._require_idle(index, abs(offset_ps) <= 99_999)
-        self._settings.sync.offset_ps = offset_ps
+    def _marker_bits(self, tick: int, number: int) -> int:
+        """Which marker lines an edge on the wire to input `number` fires.
 
-    @exported("TH260_SetInputChannelOffset")
-    def set_input_channel_offset(self, index: int, channel: int, offset_ps: int) -> None:
-        """Delay a detector input."""
-        self._require_idle(index, abs(offset_ps) <= 99_999)
-        self._input(channel).offset_ps = offset_ps
+        The comparator's one line goes to both of its inputs, and each fires on the edge that it is set to.
+        Other wires carry short pulses, which have both edges.
+        """
+        state, comparator = self._state, self._bench.comparator
+        fires = {int(number)}
+        if comparator is not None and comparator.falling_marker != comparator.rising_marker:
+            wired = comparator.falling_marker, comparator.rising_marker
+            if number in wired:
+                rose = int(number == comparator.rising_marker)
+                fires = {line for line in wired if state.markers_rising[line - 1] == rose}
+        bits = 0
+        for line in fires:
+            if state.markers_enabled[line - 1] and tick >= self._marker_blind_until[line - 1]:
+                self._marker_blind_until[line - 1] = tick + state.marker_holdoff_ns * _TICKS_PER_NS
+                bits |= 1 << (line - 1)
+        return bits
 
-    @exported("TH260_SetInputChannelEnable")
-    def set_input_channel_enable(self, index: int, channel: int, enable: int) -> None:
-        """Switch a detector input on or off."""
-        self._require_idle(index, enable in (0, 1))
-        self._input(channel).enabled = bool(enable)
+    def _take_photons(self, until_tick: int, ticks: Ticks, inputs: NDArray[np.uint8]) -> None:
+        if "th260_no_photons" in self._bench.faults:
+            ticks, inputs = NO_EVENTS
+        self._meters.count(until_tick, ticks, inputs)
+        recording, markers = self._recording, self._markers
+        self._markers = NO_EVENTS
+        if recording is not None and self._running:
+            if "th260_events_dropped" in self._bench.faults:
+                kept = (ticks < recording.settings.start_tick + _FAULT_AFTER_TICKS) | (ticks % 10 != 0)
+                ticks, inputs = ticks[kept], inputs[kept]
+            recording.feed(until_tick, (ticks, inputs), markers, error=self._error(recording))
+        self._fed_tick = until_tick
+        if recording is not None and self._running:
+            if self._fault("th260_events_dropped"):
+                recording.fifo.raise_flag(Flag.EVENTS_DROPPED)
+            recording.fifo.wait_for_reader()
 
-    @exported("TH260_SetInputDeadTime")
-    def set_input_dead_time(self, index: int, channel: int, code: int) -> None:
-        """Programmed dead time of a detector input (P with the option)."""
-        self._require_idle(index, 0 <= code <= 7)
-        require(self._is_p, _CODE["UNSUPPORTED_FUNCTION"])
-        require(Feature.PROGRAMMABLE_DEAD_TIME in self._features, _CODE["INVALID_OPTION"])
-        self._input(channel).dead_time_code = code
+    def _error(self, recording: Recording) -> tuple[int, Flag] | None:
+        """When and how the measurement goes wrong."""
+        start_tick = recording.settings.start_tick
+        for name, flag in _ENDING_FAULTS.items():
+            if name in self._bench.faults:
+                return start_tick + _FAULT_AFTER_TICKS, flag
+        if self._sync_period_ticks != recording.settings.period_ticks:
+            return self._fed_tick, Flag.SYNC_LOST
+        return None
 
-    @exported("TH260_SetTimingMode")
-    def set_timing_mode(self, index: int, mode: int) -> None:
-        """25 ps or 2.5 ns (P with the option)."""
-        self._require_idle(index, mode in (0, 1))
-        require(self._is_p, _CODE["UNSUPPORTED_FUNCTION"])
-        require(mode == 0 or Feature.LONG_RANGE in self._features, _CODE["INVALID_OPTION"])
-        self._settings.long_range = bool(mode)
+    def _fault(self, name: str) -> bool:
+        """Whether this fault of a running measurement has come."""
+        running_ticks = self._fed_tick - self._start_tick
+        return name in self._bench.faults and self._running and running_ticks >= _FAULT_AFTER_TICKS
 
-    @exported("TH260_SetStopOverflow")
-    def set_stop_overflow(self, index: int, stop: int, count: int) -> None:
-        """Stop a histogram when a bin is full; emulated measurements are too short for that."""
-        self._require_idle(index, stop in (0, 1) and count >= 1)
+    # ---- inside ----
 
-    @exported("TH260_SetBinning")
-    def set_binning(self, index: int, binning: int) -> None:
-        """Resolution = base resolution x 2^binning."""
-        self._require_idle(index, 0 <= binning < th260lib.MAX_BIN_STEPS)
-        self._settings.binning = binning
+    def _reset(self) -> None:
+        self._recording: Recording | None = None
+        self._histograms = np.zeros((self._n_inputs, th260lib.HISTOGRAM_BINS), np.uint32)
+        self._meters = RateMeters(self._n_inputs, self._bench.clock.now_ps // TICK_PS)
+        self._read_sync_hz: int | None = None
+        self._read_rates_hz: dict[int, int] = {}
 
-    @exported("TH260_SetOffset")
-    def set_offset(self, index: int, offset_ns: int) -> None:
-        """Start of histograms and micro times after the sync."""
-        self._require_idle(index, 0 <= offset_ns <= 100_000_000)
-        self._settings.offset_ns = offset_ns
+    def _stop(self) -> None:
+        self._running = False
+        if self._recording is not None:
+            self._recording.fifo.stop()
 
-    @exported("TH260_SetHistoLen")
-    def set_histo_len(self, index: int, code: int, length: Any) -> None:
-        """Histogram length 1024 x 2^code."""
-        self._require_idle(index, 0 <= code <= th260lib.HISTOGRAM_LENGTH_CODE)
-        length[0] = self._settings.histogram_bins = 1024 << code
+    @property
+    def _sync_period_ticks(self) -> int:
+        """Period of the pulses at the sync input; 0 when it sees none."""
+        runs = (
+            self._bench.sync_running and self._state.sync.sees_pulses and not self._fault("th260_sync_lost")
+        )
+        return self._bench.light.period_ticks if runs else 0
 
-    @exported("TH260_SetMeasControl")
-    def set_meas_control(self, index: int, control: int, start_edge: int, stop_edge: int) -> None:
-        """Start and stop by software; nothing is connected to the board's control inputs."""
-        self._require_idle(index, control in range(4) and start_edge in (0, 1) and stop_edge in (0, 1))
-        require(control == 0, _CODE["INVALID_OPTION"])
+    @property
+    def _resolution_ps(self) -> float:
+        return float(self._unit_ticks * TICK_PS << self._state.binning)
 
-    @exported("TH260_SetTriggerOutput")
-    def set_trigger_output(self, index: int, period_100ns: int) -> None:
-        """Trigger output; nothing is connected to it."""
-        self._require_idle(index, 0 <= period_100ns <= 16_777_215)
-        require(Feature.TRIGGER_OUTPUT in self._features, _CODE["INVALID_OPTION"])
+    @property
+    def _native_dead_ticks(self) -> int:
+        """The converter's own dead time: 25 ns (P), 2.5 ns (P, long range), 2 ns (N)."""
+        if self._is_p:
+            return 100 if self._state.long_range else 25 * _TICKS_PER_NS
+        return 2 * _TICKS_PER_NS
 
-    @exported("TH260_SetMarkerEdges")
-    def set_marker_edges(self, index: int, *rising: int) -> None:
-        """Which edge of each marker line counts."""
-        self._require_markers(index, all(r in (0, 1) for r in rising))
-        self._settings.markers_rising = rising
-
-    @exported("TH260_SetMarkerEnable")
-    def set_marker_enable(self, index: int, *enabled: int) -> None:
-        """Which marker lines are recorded."""
-        self._require_markers(index, all(e in (0, 1) for e in enabled))
-        self._settings.markers_enabled = enabled
-
-    @exported("TH260_SetMarkerHoldoffTime")
-    def set_marker_holdoff_time(self, index: int, holdoff_ns: int) -> None:
-        """How long a marker line is blind after a marker."""
-        self._require_markers(index, 0 <= holdoff_ns <= 25_500)
-        self._settings.marker_holdoff_ns = holdoff_ns
+    def _warnings(self) -> Warn:
+        sync_hz, rates_hz, state = self._read_sync_hz, self._read_rates_hz.values(), self._state
+        if sync_hz is None:
+            return Warn(0)
+        span_ps = self._resolution_ps * state.histogram_bins
+        period_ps = 1e12 / sync_hz if sync_hz else 0.0
+        conditions = {
+            Warn.SYNC_RATE_ZERO: sync_hz == 0,
+            Warn.SYNC_RATE_VERY_LOW: 0 < sync_hz < _VERY_LOW_SYNC_HZ,
+            Warn.SYNC_RATE_TOO_HIGH: sync_hz > _MAX_SYNC_HZ,
+            Warn.DIVIDER_TOO_SMALL: sync_hz / state.sync_divider > _MAX_DIVIDED_SYNC_HZ,
+            Warn.INPUT_RATE_ZERO: any(rate == 0 for rate in rates_hz),
+            Warn.INPUT_RATE_TOO_HIGH: any(rate > _MAX_INPUT_HZ for rate in rates_hz),
+            Warn.INPUT_RATE_RATIO: sync_hz > 0 and any(rate > _PILE_UP_RATIO * sync_hz for rate in rates_hz),
+            Warn.DIVIDER_GREATER_ONE: state.sync_divider > 1 and self._mode != T3,
+            Warn.TIME_SPAN_TOO_SMALL: self._mode != T2 and span_ps < period_ps,
+            Warn.OFFSET_UNNECESSARY: self._mode != T2 and state.offset_ns > 0 and span_ps >= period_ps,
+        }
+        return Warn(sum(int(warning) for warning, holds in conditions.items() if holds))

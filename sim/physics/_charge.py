@@ -26,28 +26,28 @@ _JUMPY = 2.5e-5  # per tick, 1e6 per s: jumps during an exciton's life are not r
 
 
 @njit(cache=True, nogil=True)
-def advance_charge(s, rng, tables, until):
+def advance_charge(s, until):
     """Let electrons come and go until `until`."""
     n, at = s.n, s.jump_at
     while at <= until:
-        up = tables.up[n]
-        if uniform(rng, CHARGE) * (up + tables.down[n]) <= up:
+        up = s.up[n]
+        if uniform(s.rng, CHARGE) * (up + s.down[n]) <= up:
             n += 1
         else:
             n -= 1
-        at += exponential(rng, CHARGE) / (tables.up[n] + tables.down[n])
+        at += exponential(s.rng, CHARGE) / (s.up[n] + s.down[n])
     s.n, s.jump_at = n, at
 
 
 @njit(cache=True, nogil=True)
-def remember_charge(s, rng, tables, cumulative, at):
+def remember_charge(s, cumulative, at):
     """Draw the forgotten N from a `cumulative` table of the mixture; it is followed from `at` on."""
-    u = uniform(rng, CHARGE) * cumulative[s.mix_high]
+    u = uniform(s.rng, CHARGE) * cumulative[s.mix_high]
     n = s.mix_low
     while cumulative[n] < u:
         n += 1
     s.n, s.mixed = n, 0
-    s.jump_at = at + _wait(s, rng, tables)
+    s.jump_at = at + _wait(s)
 
 
 @njit(cache=True, nogil=True)
@@ -57,17 +57,17 @@ def follow_charge(s, at):
 
 
 @njit(cache=True, nogil=True)
-def forget_charge(s, tables):
+def forget_charge(s):
     """From `forget_n_at` on, N has its stationary distribution."""
     s.mixed = 1
-    _mix(s, tables)
+    _mix(s)
     spend_pulses(s, s.forget_n_at)
 
 
 @njit(cache=True, nogil=True)
-def _wait(s, rng, tables):
-    rate = tables.up[s.n] + tables.down[s.n]
-    return exponential(rng, CHARGE) / rate if rate > 0.0 else np.inf
+def _wait(s):
+    rate = s.up[s.n] + s.down[s.n]
+    return exponential(s.rng, CHARGE) / rate if rate > 0.0 else np.inf
 
 
 @njit(cache=True, nogil=True)
@@ -98,23 +98,23 @@ def present_hazard(s):
 
 
 @njit(cache=True, nogil=True)
-def set_bias(s, rng, tables, at, v):
+def set_bias(s, at, v):
     """Let the dot feel the bias `v` from `at` on."""
     s.v = v
     if s.charges:
         rate = 0.0
         if not s.mixed:
-            advance_charge(s, rng, tables, at)
-            rate = tables.up[s.n] + tables.down[s.n]
-        _fill_exchange(s, tables)
+            advance_charge(s, at)
+            rate = s.up[s.n] + s.down[s.n]
+        _fill_exchange(s)
         if s.mixed and not s.fast:
-            remember_charge(s, rng, tables, tables.mix, at)
+            remember_charge(s, s.mix, at)
         elif s.mixed:
-            _mix(s, tables)
+            _mix(s)
         elif rate > 0.0:
-            s.jump_at = at + (s.jump_at - at) * rate / (tables.up[s.n] + tables.down[s.n])
+            s.jump_at = at + (s.jump_at - at) * rate / (s.up[s.n] + s.down[s.n])
         else:
-            s.jump_at = at + _wait(s, rng, tables)
+            s.jump_at = at + _wait(s)
         if s.fast:
             s.forget_n_at = max(s.forget_n_at, at)
     spend_pulses(s, at)
@@ -122,9 +122,9 @@ def set_bias(s, rng, tables, at, v):
 
 
 @njit(cache=True, nogil=True)
-def _fill_exchange(s, tables):
+def _fill_exchange(s):
     """Exchange rates and occupation of the charges in use at the bias `s.v`."""
-    up, down, occupation, filling = tables.up, tables.down, tables.occupation, tables.filling
+    up, down, occupation, filling = s.up, s.down, s.occupation, s.filling
     mu = s.kt_per_v * (s.edge_v - s.v)
     g = s.g0 * math.exp(max(0.0, s.g_onset_v - s.v) / s.g_fold_v)
     n = s.mode_n
@@ -135,13 +135,13 @@ def _fill_exchange(s, tables):
     s.mode_n = low = high = n
     occupation[n] = 1.0
     while high < filling.size and (occupation[high] > _TAIL or (not s.mixed and high < s.n)):
-        _fill_step(s, tables, high, filling[high] + mu, g)
+        _fill_step(s, high, filling[high] + mu, g)
         high += 1
         occupation[high] = occupation[high - 1] * up[high - 1] / down[high]
     up[high] = 0.0
     while low > 0 and (occupation[low] > _TAIL or (not s.mixed and low > s.n)):
         low -= 1
-        _fill_step(s, tables, low, filling[low] + mu, g)
+        _fill_step(s, low, filling[low] + mu, g)
         occupation[low] = occupation[low + 1] * down[low + 1] / up[low]
     down[low] = 0.0
     s.low, s.high = low, high
@@ -157,7 +157,7 @@ def _fill_exchange(s, tables):
     variance = max(0.0, square / total - (mean / total) ** 2)
     s.relaxation = variance * total / flux if flux > 0.0 else 0.0
     s.headroom = 1.25 if up[s.mode_n] + down[s.mode_n] > _JUMPY else 1.0
-    per_tick = peak_proposal(s, tables, s.trap) / s.period if s.emitting else 0.0
+    per_tick = peak_proposal(s, s.trap) / s.period if s.emitting else 0.0
     s.fast = (
         flux > 0.0
         and not s.relaxing
@@ -167,38 +167,38 @@ def _fill_exchange(s, tables):
 
 
 @njit(cache=True, nogil=True)
-def _fill_step(s, tables, n, x, g):
+def _fill_step(s, n, x, g):
     """Butler-Volmer rates between n and n + 1 electrons, capped in detailed balance."""
-    rate = min(s.g_cap, g * tables.growth[n])
+    rate = min(s.g_cap, g * s.growth[n])
     k_in, k_out = rate * math.exp(s.transfer * x), rate * math.exp((s.transfer - 1.0) * x)
     slowed = 1.0 + max(k_in, k_out) / s.g_cap
-    tables.up[n] = k_in / slowed
-    tables.down[n + 1] = k_out / slowed
+    s.up[n] = k_in / slowed
+    s.down[n + 1] = k_out / slowed
 
 
 @njit(cache=True, nogil=True)
-def _mix(s, tables):
+def _mix(s):
     """Distribution of a forgotten N while nothing is detected, and its hazard per pulse.
 
     Detections deplete the bright charges. To first order in detection rate times relaxation time the
     logarithm of that depletion follows from the current it drives between neighbouring charges.
     """
-    occupation, trap, shift = tables.occupation, s.trap, s.q + 1
+    occupation, trap, shift = s.occupation, s.trap, s.q + 1
     mean = 0.0
     if s.emitting:
         for n in range(s.low, s.high + 1):
-            require_row(s, tables, trap, n + shift)
-            mean += occupation[n] * tables.proposal[trap, n + shift]
+            require_row(s, trap, n + shift)
+            mean += occupation[n] * s.proposal[trap, n + shift]
     total = proposed = current = log_tilt = 0.0
     for n in range(s.low, s.high + 1):
-        proposal = tables.proposal[trap, n + shift] if s.emitting else 0.0
+        proposal = s.proposal[trap, n + shift] if s.emitting else 0.0
         share = occupation[n] * math.exp(log_tilt)
         total += share
         proposed += share * proposal
-        tables.mix[n], tables.propose[n] = total, proposed
+        s.mix[n], s.propose[n] = total, proposed
         if n < s.high:
             current += (proposal - mean) / s.period * occupation[n]
-            log_tilt += current / (occupation[n] * tables.up[n])
+            log_tilt += current / (occupation[n] * s.up[n])
     s.mix_low, s.mix_high = s.low, s.high
     s.mix_hazard = -math.log1p(-s.headroom * proposed / total)
 
@@ -234,35 +234,35 @@ def blink_at(s):
 
 
 @njit(cache=True, nogil=True)
-def visit(s, rng, tables, at):
+def visit(s, at):
     """Begin a stay in the present charge state: draw its dwell class and budget."""
-    u = uniform(rng, BLINK)
+    u = uniform(s.rng, BLINK)
     j = 0
-    while j < tables.dwell_cdf.size - 1 and tables.dwell_cdf[j] < u:
+    while j < s.dwell_cdf.size - 1 and s.dwell_cdf[j] < u:
         j += 1
-    s.dwell = tables.dwells[s.q + 1, j]
-    s.q_budget, s.q_since, s.q_rate = exponential(rng, BLINK), at, 0.0
+    s.dwell = s.dwells[s.q + 1, j]
+    s.q_budget, s.q_since, s.q_rate = exponential(s.rng, BLINK), at, 0.0
     spend_blinking(s, at)
 
 
 @njit(cache=True, nogil=True)
-def blink(s, rng, tables, q_at, trap_at, changes):
+def blink(s, q_at, trap_at, changes):
     """Change the trapped charge or the trap, whichever comes first, and note it in `changes`."""
     at = min(q_at, trap_at)
     if q_at <= trap_at:
         if s.q != 0:
             s.q = 0
         else:
-            s.q = -1 if uniform(rng, BLINK) <= s.hole_share else 1
-        visit(s, rng, tables, at)
+            s.q = -1 if uniform(s.rng, BLINK) <= s.hole_share else 1
+        visit(s, at)
     else:
         s.trap = 1 - s.trap
-        s.trap_budget, s.trap_since, s.trap_rate = exponential(rng, TRAP), at, 0.0
+        s.trap_budget, s.trap_since, s.trap_rate = exponential(s.rng, TRAP), at, 0.0
         spend_blinking(s, at)
         if s.emitting:
-            peak_proposal(s, tables, s.trap)
+            peak_proposal(s, s.trap)
     if s.mixed:
-        _mix(s, tables)
+        _mix(s)
     spend_pulses(s, at)
     changes[s.changes, 0], changes[s.changes, 1], changes[s.changes, 2] = np.int64(at), s.q, s.trap
     s.changes += 1

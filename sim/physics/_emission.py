@@ -38,8 +38,8 @@ _MEMORY = 6.2  # k is forgotten after so many exciton lifetimes, at least one pe
 
 
 @njit(cache=True, nogil=True)
-def set_light(source, rng, tables, at, emitting, period, efficiency, pump_scale, top):
-    """Change the light at tick `at`; `tables.poisson` must hold the new pulses already."""
+def set_light(source, at, emitting, period, efficiency, pump_scale, top):
+    """Change the light at tick `at`; `poisson` must hold the new pulses already."""
     s = source[0]
     if s.started:
         s.emitting, pending = 0, s.emitting
@@ -47,37 +47,37 @@ def set_light(source, rng, tables, at, emitting, period, efficiency, pump_scale,
         s.emitting = pending
     s.emitting, s.period, s.efficiency, s.pump_scale, s.top = emitting, period, efficiency, pump_scale, top
     s.pulse = -(-at // period)
-    tables.ready[:] = False
+    s.ready[:] = 0
     s.peak[0] = s.peak[1] = -1.0
     if emitting:
-        peak_proposal(s, tables, s.trap)
+        peak_proposal(s, s.trap)
     if not s.started:
         return
     s.forget_k_pulse = s.pulse + 1
     if s.knowledge == FOLLOWED and s.k == 0:
-        _hide(s, rng)
-    set_bias(s, rng, tables, at, s.v)
+        _hide(s)
+    set_bias(s, at, s.v)
 
 
 @njit(cache=True, nogil=True)
-def make_photons(source, rng, tables, edges, bias, until, photons, changes):
+def make_photons(source, edges, bias, until, photons, changes):
     """Emit until `until`; False when `photons` or `changes` are full, to be called again with more room."""
     s = source[0]
     for cell in range(s.cell, edges.size):
         s.cell = cell
         end = edges[cell + 1] if cell + 1 < edges.size else until
         if not s.started:
-            _start(s, rng, tables, edges[cell], bias[cell])
+            _start(s, edges[cell], bias[cell])
         elif bias[cell] != s.target_v:
-            _step_bias(s, rng, tables, edges[cell], bias[cell])
+            _step_bias(s, edges[cell], bias[cell])
         while True:
             stop = min(end, s.step_at + (s.slice + 1) * _SLICE) if s.relaxing else end
-            if not _run(s, rng, tables, stop, photons, changes):
+            if not _run(s, stop, photons, changes):
                 return False
             if stop == end:
                 break
             s.slice += 1
-            _relax_bias(s, rng, tables, stop)
+            _relax_bias(s, stop)
     s.cell = 0
     return True
 
@@ -86,28 +86,28 @@ def make_photons(source, rng, tables, edges, bias, until, photons, changes):
 
 
 @njit(cache=True, nogil=True)
-def _start(s, rng, tables, at, v):
+def _start(s, at, v):
     """Begin in equilibrium at the bias `v`, without trapped charges."""
     s.started, s.target_v, s.knowledge = 1, v, HIDDEN
-    s.budget = exponential(rng, EMISSION)
-    s.trap_budget, s.trap_since = exponential(rng, TRAP), at
+    s.budget = exponential(s.rng, EMISSION)
+    s.trap_budget, s.trap_since = exponential(s.rng, TRAP), at
     if s.blinks:
-        visit(s, rng, tables, at)
+        visit(s, at)
     s.jump_at = np.inf
-    set_bias(s, rng, tables, at, v)
+    set_bias(s, at, v)
     if s.charges:
-        u, n = uniform(rng, CHARGE), s.low
-        while n < s.high and tables.occupation[n] < u:
-            u -= tables.occupation[n]
+        u, n = uniform(s.rng, CHARGE), s.low
+        while n < s.high and s.occupation[n] < u:
+            u -= s.occupation[n]
             n += 1
         s.n = n
         s.jump_at = at
-        s.jump_at = at + exponential(rng, CHARGE) / (tables.up[n] + tables.down[n])
+        s.jump_at = at + exponential(s.rng, CHARGE) / (s.up[n] + s.down[n])
         follow_charge(s, at)
 
 
 @njit(cache=True, nogil=True)
-def _step_bias(s, rng, tables, at, v):
+def _step_bias(s, at, v):
     """The bias in front of the electronics becomes `v`."""
     now = s.v
     if s.relaxing:
@@ -115,21 +115,21 @@ def _step_bias(s, rng, tables, at, v):
     s.target_v = v
     s.relaxing = abs(v - now) > _SNAP_V and s.pole > 0.0
     if not s.relaxing:
-        set_bias(s, rng, tables, at, v)
+        set_bias(s, at, v)
         return
     s.from_v, s.step_at, s.slice = now, at, 0
-    _relax_bias(s, rng, tables, at)
+    _relax_bias(s, at)
 
 
 @njit(cache=True, nogil=True)
-def _relax_bias(s, rng, tables, at):
+def _relax_bias(s, at):
     """Begin the present slice of the electronics' response."""
     v = s.target_v + (s.from_v - s.target_v) * math.exp(-(s.slice + 0.5) * _SLICE / s.pole)
     if abs(v - s.target_v) > _SETTLED_V:
-        set_bias(s, rng, tables, at, v)
+        set_bias(s, at, v)
         return
     s.relaxing = 0
-    set_bias(s, rng, tables, at, s.target_v)
+    set_bias(s, at, s.target_v)
     follow_charge(s, at)
 
 
@@ -137,7 +137,7 @@ def _relax_bias(s, rng, tables, at):
 
 
 @njit(cache=True, nogil=True)
-def _run(s, rng, tables, until, photons, changes):
+def _run(s, until, photons, changes):
     """Emit until `until` at constant bias and light; False when out of room."""
     while s.photons < photons.size and s.changes < changes.shape[0]:
         q_at, trap_at = blink_at(s)
@@ -148,11 +148,11 @@ def _run(s, rng, tables, until, photons, changes):
                 pulse = s.pulse + np.int64(s.budget / s.hazard)
                 at = np.float64(pulse * s.period)
             if s.fast and not s.mixed and s.forget_n_at < min(at, stop, until):
-                forget_charge(s, tables)
+                forget_charge(s)
             elif at < min(stop, until):
-                _propose(s, rng, tables, pulse)
+                _propose(s, pulse)
             elif stop < until:
-                blink(s, rng, tables, q_at, trap_at, changes)
+                blink(s, q_at, trap_at, changes)
             else:
                 return True
             continue
@@ -162,113 +162,113 @@ def _run(s, rng, tables, until, photons, changes):
             if stop >= until:
                 return True
             e = s.n + s.q + 1
-            blink(s, rng, tables, q_at, trap_at, changes)
-            _change_charge(s, tables, stop, e)
+            blink(s, q_at, trap_at, changes)
+            _change_charge(s, stop, e)
         elif pulse_at <= at:
-            _pulse(s, rng, tables, pulse_at)
+            _pulse(s, pulse_at)
         elif s.jump_at <= s.decay_at:
             e = s.n + s.q + 1
-            advance_charge(s, rng, tables, at)
-            _change_charge(s, tables, at, e)
+            advance_charge(s, at)
+            _change_charge(s, at, e)
         else:
-            _recombine(s, rng, tables, photons)
+            _recombine(s, photons)
     return False
 
 
 @njit(cache=True, nogil=True)
-def _propose(s, rng, tables, pulse):
+def _propose(s, pulse):
     """Try whether the present charge makes `pulse` a detecting one, and if so draw its pairs."""
     at = np.float64(pulse * s.period)
     s.pulse = pulse + 1
     if s.mixed:
-        remember_charge(s, rng, tables, tables.propose, at)
+        remember_charge(s, s.propose, at)
         follow_charge(s, at)
         e = s.n + s.q + 1
     else:
-        advance_charge(s, rng, tables, at)
+        advance_charge(s, at)
         e = s.n + s.q + 1
-        require_row(s, tables, s.trap, e)
-        proposal = tables.proposal[s.trap, e]
-        if proposal < s.peak[s.trap] and uniform(rng, EMISSION) * s.peak[s.trap] > proposal:
-            s.budget, s.hazard = exponential(rng, EMISSION), present_hazard(s)
+        require_row(s, s.trap, e)
+        proposal = s.proposal[s.trap, e]
+        if proposal < s.peak[s.trap] and uniform(s.rng, EMISSION) * s.peak[s.trap] > proposal:
+            s.budget, s.hazard = exponential(s.rng, EMISSION), present_hazard(s)
             return
         s.peak[s.trap] = max(s.peak[s.trap], proposal)
-    u, k = uniform(rng, EMISSION), 1
-    while tables.pairs_cdf[s.trap, e, k] < u:
+    u, k = uniform(s.rng, EMISSION), 1
+    while s.pairs_cdf[s.trap, e, k] < u:
         k += 1
     s.knowledge, s.k, s.weight = FORCED, k, 1.0
-    s.decay_at = at + exponential(rng, EMISSION) / tables.decay[e, k]
+    s.decay_at = at + exponential(s.rng, EMISSION) / s.decay[e, k]
 
 
 @njit(cache=True, nogil=True)
-def _hide(s, rng):
+def _hide(s):
     """Forget k: the next thing to know is the next proposed pulse."""
     s.knowledge, s.k = HIDDEN, 0
-    s.budget, s.hazard = exponential(rng, EMISSION), present_hazard(s)
+    s.budget, s.hazard = exponential(s.rng, EMISSION), present_hazard(s)
 
 
 @njit(cache=True, nogil=True)
-def _change_charge(s, tables, at, old):
+def _change_charge(s, at, old):
     """Let the living pairs go on under another charge; `old` is N_e + 1 before."""
     e = s.n + s.q + 1
     if s.k == 0 or e == old:
         return
-    s.decay_at = at + (s.decay_at - at) * tables.decay[old, s.k] / tables.decay[e, s.k]
+    s.decay_at = at + (s.decay_at - at) * s.decay[old, s.k] / s.decay[e, s.k]
     if s.knowledge == FORCED:
-        require_row(s, tables, s.trap, old)
-        require_row(s, tables, s.trap, e)
-        s.weight *= tables.reach[e, s.k] / tables.reach[old, s.k]
+        require_row(s, s.trap, old)
+        require_row(s, s.trap, e)
+        s.weight *= s.reach[e, s.k] / s.reach[old, s.k]
 
 
 @njit(cache=True, nogil=True)
-def _pulse(s, rng, tables, at):
+def _pulse(s, at):
     """A laser pulse meets pairs that are being followed."""
     if s.knowledge == FORCED or s.pulse >= s.forget_k_pulse:
-        _hide(s, rng)  # FORCED: its first detection came too late, so this pulse has none
+        _hide(s)  # FORCED: its first detection came too late, so this pulse has none
         return
     s.pulse += 1
-    u, made = uniform(rng, EMISSION), 0
-    while made < tables.poisson_cdf.shape[1] - 1 and tables.poisson_cdf[s.trap, made] < u:
+    u, made = uniform(s.rng, EMISSION), 0
+    while made < s.poisson_cdf.shape[1] - 1 and s.poisson_cdf[s.trap, made] < u:
         made += 1
     if made == 0:
         return
     if s.k == 0:
-        advance_charge(s, rng, tables, at)
+        advance_charge(s, at)
     e, k = s.n + s.q + 1, min(s.k + made, s.top)
     if s.k == 0:
-        s.decay_at = at + exponential(rng, EMISSION) / tables.decay[e, k]
+        s.decay_at = at + exponential(s.rng, EMISSION) / s.decay[e, k]
     else:
-        s.decay_at = at + (s.decay_at - at) * tables.decay[e, s.k] / tables.decay[e, k]
+        s.decay_at = at + (s.decay_at - at) * s.decay[e, s.k] / s.decay[e, k]
     s.k = k
 
 
 @njit(cache=True, nogil=True)
-def _recombine(s, rng, tables, photons):
+def _recombine(s, photons):
     """One pair recombines, with or without a detected photon."""
     e, k, at = s.n + s.q + 1, s.k, s.decay_at
-    detected = s.efficiency * tables.quantum_yield[e, k]
+    detected = s.efficiency * s.quantum_yield[e, k]
     if s.knowledge == FORCED:
-        require_row(s, tables, s.trap, e)
-        if uniform(rng, EMISSION) * tables.reach[e, k] <= detected:
-            if s.headroom * uniform(rng, EMISSION) > s.weight:
-                _hide(s, rng)
+        require_row(s, s.trap, e)
+        if uniform(s.rng, EMISSION) * s.reach[e, k] <= detected:
+            if s.headroom * uniform(s.rng, EMISSION) > s.weight:
+                _hide(s)
                 return
-            _photon(s, rng, tables, e, at, photons)
-    elif uniform(rng, EMISSION) <= detected:
-        _photon(s, rng, tables, e, at, photons)
+            _photon(s, e, at, photons)
+    elif uniform(s.rng, EMISSION) <= detected:
+        _photon(s, e, at, photons)
     s.k = k - 1
     if s.k > 0:
-        s.decay_at = at + exponential(rng, EMISSION) / tables.decay[e, s.k]
+        s.decay_at = at + exponential(s.rng, EMISSION) / s.decay[e, s.k]
     elif not s.emitting:
-        _hide(s, rng)
+        _hide(s)
 
 
 @njit(cache=True, nogil=True)
-def _photon(s, rng, tables, e, at, photons):
+def _photon(s, e, at, photons):
     """Write a detected photon, and follow the pairs pulse by pulse for a while."""
-    tick = np.int64(math.floor(at + s.offset + s.sigma * normal(rng, EMISSION)))
-    insert(photons, s.photons, 2 * tick + np.int64(next_bits(rng, EMISSION) >> np.uint64(63)))
+    tick = np.int64(math.floor(at + s.offset + s.sigma * normal(s.rng, EMISSION)))
+    insert(photons, s.photons, 2 * tick + np.int64(next_bits(s.rng, EMISSION) >> np.uint64(63)))
     s.photons += 1
     s.knowledge = FOLLOWED
-    s.forget_k_pulse = s.pulse + np.int64(math.ceil(_MEMORY / (tables.decay[e, 1] * s.period)))
+    s.forget_k_pulse = s.pulse + np.int64(math.ceil(_MEMORY / (s.decay[e, 1] * s.period)))
     follow_charge(s, at)

@@ -14,36 +14,36 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def require_row(s, tables, trap, e):
+def require_row(s, trap, e):
     """Fill the pulse tables for the trap state and N_e = e - 1, unless they hold already."""
-    if not tables.ready[trap, e]:
-        _fill_row(s, tables, trap, e)
-        tables.ready[trap, e] = True
+    if not s.ready[trap, e]:
+        _fill_row(s, trap, e)
+        s.ready[trap, e] = 1
 
 
 @njit(cache=True, nogil=True)
-def peak_proposal(s, tables, trap):
+def peak_proposal(s, trap):
     """Largest proposal probability of any charge: of the first few extra electrons, where yields are high."""
     if s.peak[trap] < 0.0:
         for e in range(1, 5):
-            require_row(s, tables, trap, e)
-            s.peak[trap] = max(s.peak[trap], tables.proposal[trap, e])
+            require_row(s, trap, e)
+            s.peak[trap] = max(s.peak[trap], s.proposal[trap, e])
     return s.peak[trap]
 
 
 @njit(cache=True, nogil=True)
-def _fill_row(s, tables, trap, e):
-    reach, cdf = tables.reach[e], tables.pairs_cdf[trap, e]
+def _fill_row(s, trap, e):
+    reach, cdf = s.reach[e], s.pairs_cdf[trap, e]
     missed = 1.0
     for k in range(1, reach.size):
-        missed *= 1.0 - s.efficiency * tables.quantum_yield[e, k]
+        missed *= 1.0 - s.efficiency * s.quantum_yield[e, k]
         reach[k] = 1.0 - missed
-    settled = tables.scratch[0]
-    if math.exp(-tables.decay[e, 1] * s.period) > 1e-9:
-        _settle(s, tables, trap, e)
+    settled = s.scratch[0]
+    if math.exp(-s.decay[e, 1] * s.period) > 1e-9:
+        _settle(s, trap, e)
     else:
         for k in range(s.top + 1):
-            settled[k] = tables.poisson[trap, k]
+            settled[k] = s.poisson[trap, k]
     total = 0.0
     for k in range(s.top + 1):
         total += settled[k] * reach[k]
@@ -51,15 +51,15 @@ def _fill_row(s, tables, trap, e):
     for k in range(s.top + 1):
         cdf[k] /= total
     cdf[s.top] = 1.0
-    tables.proposal[trap, e] = total
+    s.proposal[trap, e] = total
 
 
 @njit(cache=True, nogil=True)
-def _settle(s, tables, trap, e):
-    """Distribution of k after a pulse, nothing detected for long, into row 0 of `tables.scratch`."""
-    top, poisson = s.top, tables.poisson[trap]
-    after, before, survive = tables.scratch[0], tables.scratch[1], tables.scratch[3:]
-    _survive_period(s, tables, e, survive)
+def _settle(s, trap, e):
+    """Distribution of k after a pulse, nothing detected for long, into row 0 of `scratch`."""
+    top, poisson = s.top, s.poisson[trap]
+    after, before, survive = s.scratch[0], s.scratch[1], s.scratch[3:]
+    _survive_period(s, e, survive)
     before[: top + 1] = 0.0
     before[0] = 1.0
     for _ in range(400):
@@ -72,10 +72,10 @@ def _settle(s, tables, trap, e):
             kept = 0.0
             for k in range(b, top + 1):
                 kept += after[k] * survive[k, b]
-            tables.scratch[2, b] = kept
+            s.scratch[2, b] = kept
             total += kept
         for b in range(top + 1):
-            kept = tables.scratch[2, b] / total
+            kept = s.scratch[2, b] / total
             change += abs(kept - before[b])
             before[b] = kept
         if change < 1e-7:
@@ -83,15 +83,15 @@ def _settle(s, tables, trap, e):
 
 
 @njit(cache=True, nogil=True)
-def _survive_period(s, tables, e, survive):
+def _survive_period(s, e, survive):
     """Probability that k pairs have become b after one period without a detection, into survive[k, b].
 
     A pure death chain: the probability of k -> b is the product of the rates from k to b + 1 times the
     divided difference of exp(-rate * time) over the rates of b ... k, with alternating sign.
     """
-    rate = tables.decay[e]
+    rate = s.decay[e]
     for k in range(1, s.top + 1):
-        difference = tables.scratch[2]
+        difference = s.scratch[2]
         difference[k] = math.exp(-rate[k] * s.period)
         survive[k, k] = difference[k]
         gone, path, missed = 1.0 - difference[k], 1.0, 1.0
@@ -99,9 +99,9 @@ def _survive_period(s, tables, e, survive):
             # difference[b] still holds the divided difference over b ... k - 1
             difference[b] = (difference[b + 1] - difference[b]) / (rate[k] - rate[b])
             path *= -rate[b + 1]
-            missed *= 1.0 - s.efficiency * tables.quantum_yield[e, b + 1]
+            missed *= 1.0 - s.efficiency * s.quantum_yield[e, b + 1]
             survive[k, b] = path * difference[b] * missed
             gone -= path * difference[b]
-        missed *= 1.0 - s.efficiency * tables.quantum_yield[e, 1]
+        missed *= 1.0 - s.efficiency * s.quantum_yield[e, 1]
         survive[k, 0] = gone * missed
     survive[0, 0] = 1.0

@@ -1,11 +1,15 @@
-"""What the compiled photon source remembers between calls, and its tables."""
+"""What the compiled photon source remembers between calls: one record, numbers and tables.
+
+One record, because the kernels pass it around as a bare pointer; a tuple of arrays would be counted
+in and out at every call, which costs more than the physics.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
+
+from ._random import streams
 
 from .charged_dot import MAX_ELECTRONS, MAX_PAIRS, Blinking, ChargedDot
 from .detection import TICKS_PER_NS, TICKS_PER_S, Detection
@@ -17,6 +21,10 @@ HIDDEN: nothing was detected for a while, k has its stationary distribution unde
 only proposals for a detecting pulse are drawn. FORCED: such a pulse, up to its first detection.
 FOLLOWED: after a detection, every pulse and recombination is drawn.
 """
+
+_STEPS, _STATES = (MAX_ELECTRONS,), (MAX_ELECTRONS + 1,)
+_CLASSES = 7
+_PAIRS = (MAX_ELECTRONS + 3, MAX_PAIRS + 1)
 
 SOURCE = np.dtype(
     [
@@ -60,7 +68,7 @@ SOURCE = np.dtype(
         ("slice", np.int64),
         # ---- electrons ----
         ("n", np.int64),
-        ("mixed", np.int64),  # N is forgotten and has the distribution in Tables.mix
+        ("mixed", np.int64),  # N is forgotten and has the distribution in `mix`
         ("jump_at", np.float64),
         ("mode_n", np.int64),
         ("low", np.int64),
@@ -94,66 +102,32 @@ SOURCE = np.dtype(
         # ---- output ----
         ("photons", np.int64),
         ("changes", np.int64),
+        # ---- tables; row e = N_e + 1 starts at one extra hole, columns count pairs ----
+        ("rng", np.uint64, (4, 4)),
+        ("filling", np.float64, _STEPS),  # ln P(N+1)/P(N) with the Fermi level at the lowest level
+        ("growth", np.float64, _STEPS),  # exchange rate against N = 0
+        ("dwells", np.float64, (3, _CLASSES)),  # mean dwell times in ticks by q + 1
+        ("dwell_cdf", np.float64, (_CLASSES,)),
+        ("decay", np.float64, _PAIRS),  # total rate per tick
+        ("quantum_yield", np.float64, _PAIRS),
+        ("up", np.float64, _STATES),  # rates per tick of N -> N + 1
+        ("down", np.float64, _STATES),  # rates per tick of N -> N - 1
+        ("occupation", np.float64, _STATES),
+        ("mix", np.float64, _STATES),  # cumulative distribution of a forgotten N
+        ("propose", np.float64, _STATES),  # cumulative: that times the proposal probability
+        ("poisson", np.float64, (2, MAX_PAIRS + 1)),  # trap closed, open: pairs made by a pulse
+        ("poisson_cdf", np.float64, (2, MAX_PAIRS + 1)),
+        ("ready", np.int8, (2, _PAIRS[0])),  # (trap, e): the rows below hold for the present light
+        ("proposal", np.float64, (2, _PAIRS[0])),  # probability per pulse
+        ("pairs_cdf", np.float64, (2, *_PAIRS)),  # pairs after a proposed pulse
+        ("reach", np.float64, _PAIRS),  # at least one detection on the way from k to no pairs
+        ("scratch", np.float64, (MAX_PAIRS + 4, MAX_PAIRS + 1)),
     ],
     align=True,
 )
 
 
-class Tables(NamedTuple):
-    """Arrays of the photon source. Rows `e` = N_e + 1 start at one extra hole; columns count pairs."""
-
-    filling: NDArray[np.float64]  # ln P(N+1)/P(N) with the Fermi level at the lowest level
-    growth: NDArray[np.float64]  # exchange rate against N = 0
-    dwells: NDArray[np.float64]  # (3, classes): mean dwell time in ticks by q + 1
-    dwell_cdf: NDArray[np.float64]
-    decay: NDArray[np.float64]  # total rate per tick of (e, k)
-    quantum_yield: NDArray[np.float64]
-    up: NDArray[np.float64]  # rates per tick of N -> N + 1
-    down: NDArray[np.float64]  # rates per tick of N -> N - 1
-    occupation: NDArray[np.float64]
-    mix: NDArray[np.float64]  # cumulative distribution of N
-    propose: NDArray[np.float64]  # cumulative P(N) x proposal probability
-    poisson: NDArray[np.float64]  # (trap, k): pairs made by a pulse
-    poisson_cdf: NDArray[np.float64]
-    ready: NDArray[np.bool_]  # (trap, e): the rows below hold for the present light
-    proposal: NDArray[np.float64]  # (trap, e): probability per pulse
-    pairs_cdf: NDArray[np.float64]  # (trap, e, k): pairs after a proposed pulse
-    reach: NDArray[np.float64]  # (e, k): at least one detection on the way from k to no pairs
-    scratch: NDArray[np.float64]
-
-
-def make_tables(dot: ChargedDot) -> Tables:
-    """Tables of one dot, with room for what depends on bias and light."""
-    rows, pairs = MAX_ELECTRONS + 3, MAX_PAIRS + 1
-    blinking = dot.blinking or Blinking()
-    decay, quantum_yield = np.zeros((rows, pairs)), np.zeros((rows, pairs))
-    for e in range(rows):
-        for k in range(1, pairs):
-            decay[e, k] = sum(dot.pair_rates_hz(e - 1, k)) / TICKS_PER_S
-            quantum_yield[e, k] = dot.quantum_yield(e - 1, k)
-    return Tables(
-        filling=dot.filling_steps,
-        growth=np.exp(np.arange(MAX_ELECTRONS) / 6),
-        dwells=np.outer(blinking.dwell_scale, blinking.dwell_s) * TICKS_PER_S,
-        dwell_cdf=np.cumsum(blinking.class_weights),
-        decay=decay,
-        quantum_yield=quantum_yield,
-        up=np.zeros(MAX_ELECTRONS + 1),
-        down=np.zeros(MAX_ELECTRONS + 1),
-        occupation=np.zeros(MAX_ELECTRONS + 1),
-        mix=np.zeros(MAX_ELECTRONS + 1),
-        propose=np.zeros(MAX_ELECTRONS + 1),
-        poisson=np.zeros((2, pairs)),
-        poisson_cdf=np.zeros((2, pairs)),
-        ready=np.zeros((2, rows), np.bool_),
-        proposal=np.zeros((2, rows)),
-        pairs_cdf=np.zeros((2, rows, pairs)),
-        reach=np.zeros((rows, pairs)),
-        scratch=np.zeros((pairs + 4, pairs)),
-    )
-
-
-def make_source(dot: ChargedDot, detection: Detection) -> NDArray[np.void]:
+def make_source(dot: ChargedDot, detection: Detection, *, seed: int) -> NDArray[np.void]:
     """The state of a dot that nothing has happened to (one `SOURCE` record)."""
     blinking = dot.blinking or Blinking()
     source = np.zeros(1, SOURCE)
@@ -181,8 +155,16 @@ def make_source(dot: ChargedDot, detection: Detection) -> NDArray[np.void]:
         "sigma": detection.response_sigma_ticks,
         "period": 1,
         "headroom": 1.0,
-        "q_budget": np.nan,
+        "rng": streams(seed, 0, 4),
+        "filling": dot.filling_steps,
+        "growth": np.exp(np.arange(MAX_ELECTRONS) / 6),
+        "dwells": np.outer(blinking.dwell_scale, blinking.dwell_s) * TICKS_PER_S,
+        "dwell_cdf": np.cumsum(blinking.class_weights),
     }
     for name, value in values.items():
         source[name] = value
+    for e in range(_PAIRS[0]):
+        for k in range(1, MAX_PAIRS + 1):
+            source["decay"][0, e, k] = sum(dot.pair_rates_hz(e - 1, k)) / TICKS_PER_S
+            source["quantum_yield"][0, e, k] = dot.quantum_yield(e - 1, k)
     return source

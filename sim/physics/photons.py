@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _emission
-from ._random import streams
-from ._state import make_source, make_tables
+from ._state import make_source
 from .charged_dot import MAX_PAIRS, Blinking, ChargedDot
 from .detection import REFERENCE_PERIOD_TICKS, Detection, Light, Photodiodes
 
@@ -56,9 +55,7 @@ class DotPhotons:
         self._changes = np.empty((64, 3), np.int64)
         self._history: list[NDArray[np.int64]] = [np.zeros((1, 3), np.int64)]
         if dot is not None:
-            self._rng = streams(seed, 0, 4)
-            self._tables = make_tables(dot)
-            self._source = make_source(dot, detection)
+            self._source = make_source(dot, detection, seed=seed)
 
     def advance(
         self, until_tick: int, edges: NDArray[np.int64], bias_v: NDArray[np.float64], light: Light
@@ -112,12 +109,12 @@ class DotPhotons:
         captured = (self.dot.blinking or Blinking()).captured_fraction
         for trap, pairs in enumerate((mean, mean * (1 - captured))):
             poisson = _poisson(pairs)
-            self._tables.poisson[trap] = poisson
-            self._tables.poisson_cdf[trap] = np.cumsum(poisson)
-        above = 1 - self._tables.poisson_cdf[0]
+            self._source["poisson"][0, trap] = poisson
+            self._source["poisson_cdf"][0, trap] = np.cumsum(poisson)
+        above = 1 - self._source["poisson_cdf"][0, 0]
         top = min(MAX_PAIRS, int(np.argmax(above < 1e-9)) + 6)
         _emission.set_light(
-            self._source, self._rng, self._tables, self._made_until_tick,
+            self._source, self._made_until_tick,
             int(light.emitting and mean > 0 and efficiency > 0), light.period_ticks, efficiency, pump_scale(light), top,
         )  # fmt: skip
 
@@ -127,7 +124,7 @@ class DotPhotons:
         """Photons that arrive before `until_tick`, as sorted 2 * tick + detector."""
         edges, bias_v = np.ascontiguousarray(edges, np.int64), np.ascontiguousarray(bias_v, np.float64)
         while not _emission.make_photons(
-            self._source, self._rng, self._tables, edges, bias_v, until_tick, self._photons, self._changes
+            self._source, edges, bias_v, until_tick, self._photons, self._changes
         ):
             self._note_changes()
             if self._source["photons"][0] == len(self._photons):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from qdlab.analysis.chi_summary import summarize_chi
 from qdlab.formats.chi_bin import unrounded
 from qdlab.formats.chi_text import parse_chi_text, read_chi_text

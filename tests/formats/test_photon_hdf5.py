@@ -8,6 +8,7 @@ import numpy as np
 import phconvert
 import pytest
 import tables
+
 from qdlab.formats.errors import FileFormatError
 from qdlab.formats.photon_hdf5 import (
     PhotonHdf5Writer,

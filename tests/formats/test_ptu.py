@@ -12,6 +12,7 @@ import pytest
 import tttrlib
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from qdlab.analysis.ptu_summary import summarize_ptu
 from qdlab.formats.errors import FileFormatError
 from qdlab.formats.ptu import open_ptu, read_ptu, read_ptu_header, write_ptu
@@ -299,6 +300,7 @@ def test_a_header_cut_anywhere_is_refused_in_one_sentence(tmp_path):
         (header(MeasDesc_Resolution=float("nan")), "give no time scale"),
         (header(MeasDesc_GlobalResolution=-1.0), "give no time scale"),
         (MAGIC + raw_tag(0x4001FFFF, struct.pack("<q", 2**62)), "announces 4611686018427387904 bytes"),
+        (MAGIC + sized(0x4001FFFF, bytes(40))[:-30], "announces 40 bytes but the file has only 10 more"),
         (MAGIC + raw_tag(0xFFFFFFFF, b"\xff" * 8), "announces 18446744073709551615 bytes"),
         (MAGIC + raw_tag(0x30000008, bytes(8)), "unknown type 0x30000008"),
     ],

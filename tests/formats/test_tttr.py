@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from qdlab.formats.errors import FileFormatError
 from qdlab.formats.tttr import (
     T2_WRAP,

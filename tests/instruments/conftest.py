@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from qdlab.instruments.base import VendorSoftwareMissingError
 from qdlab.sim.clock import SimulatedClock
 

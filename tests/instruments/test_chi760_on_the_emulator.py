@@ -2,6 +2,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+
 from qdlab.instruments.base import InstrumentError, Limits
 from qdlab.instruments.chi import CHI760C
 from qdlab.instruments.chi import errors as e

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+
 from qdlab.instruments.base import OutOfRangeError
 from qdlab.instruments.chi.blocks import plan_runs
 from qdlab.instruments.chi.macro import RANGES, SENSITIVITIES_A_V, encode_macro, macro_text
@@ -14,6 +15,8 @@ from qdlab.instruments.potentiostat import (
     OpenCircuit,
     PotentialSteps,
 )
+from qdlab.sim.emulators.chi760.macro import check, read_commands
+from qdlab.sim.emulators.chi760.techniques import RECIPES, DataLimits
 
 
 def test_a_voltammogram_becomes_the_macro_that_the_program_expects(tmp_path):
@@ -29,23 +32,29 @@ def test_the_length_prefix_is_exact():
     assert int.from_bytes(raw[:4], "little") == len(raw) - 4 == len("run\r\nforcequit: yesiamsure\r\n")
 
 
-potentials = st.floats(-10.5, 10.5) | st.sampled_from([-2.0, -0.2, 0.0, 0.1, 0.3])
-rates = st.floats(1e-7, 2e4) | st.sampled_from([0.05, 0.2, 0.5, 5.0])
-intervals = st.sampled_from([0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 1.0, 60.0])
-sensitivities = st.sampled_from([*SENSITIVITIES_A_V, 2e-6, 1.0])
-durations = st.sampled_from([0.0, 0.0005, 0.1, 1.0, 30.0, 1e4, 1e6])
-quiets = st.sampled_from([0.0, 2.0, 0.1 + 0.2, 1e6])
-cycles = st.integers(-1, 20_000)
+def mostly(usual, *odd):
+    """A value that is usually allowed, and now and then one at or beyond an edge."""
+    return st.integers(0, 19).flatmap(lambda n: st.sampled_from(odd) if n == 0 else usual)
+
+
+potentials = mostly(st.integers(-2500, 1000).map(lambda mv: mv / 1000), -10.5, 10.0, 0.0123, float("nan"))
+rates = mostly(st.floats(-6, 4).map(lambda exponent: 10**exponent), 1e-7, 999.9, 1e4, 2e4)
+intervals_v = mostly(st.sampled_from([0.001, 0.001, 0.01]), 0.0005, 0.064, 0.1)
+intervals_s = mostly(st.sampled_from([0.005, 0.01, 0.1]), 1e-7, 0.0002, 0.001, 3.0, 60.0)
+durations = mostly(st.integers(1, 500).map(float), 0.0, 0.0005, 1e4, 1e6)
+sensitivities = mostly(st.sampled_from(SENSITIVITIES_A_V), 2e-6, 1.0)
+quiets = mostly(st.sampled_from([0.0, 2.0, 0.1 + 0.2, 1e5]), -1.0, 1e6)
+cycles = mostly(st.integers(1, 20_000), 0, -1)
 techniques = st.one_of(
-    st.builds(CyclicVoltammetry, potentials, potentials, rates, cycles, intervals, quiets, sensitivities),
-    st.builds(LinearSweep, potentials, potentials, rates, intervals, quiets, sensitivities),
-    st.builds(Hold, potentials, durations, intervals, quiets, sensitivities),
-    st.builds(OpenCircuit, durations, intervals),
+    st.builds(CyclicVoltammetry, potentials, potentials, rates, cycles, intervals_v, quiets, sensitivities),
+    st.builds(LinearSweep, potentials, potentials, rates, intervals_v, quiets, sensitivities),
+    st.builds(Hold, potentials, durations, intervals_s, quiets, sensitivities),
+    st.builds(OpenCircuit, durations, intervals_s),
     st.builds(
         PotentialSteps,
-        st.lists(st.tuples(potentials, durations), max_size=14).map(tuple),
+        st.lists(st.tuples(potentials, durations), max_size=13).map(tuple),
         cycles,
-        intervals,
+        intervals_s,
         quiets,
         sensitivities,
     ),
@@ -77,6 +86,26 @@ def test_every_accepted_technique_gives_numbers_inside_the_table(technique):
         elif equals and name != "pn":
             lower, upper = RANGES[tech][name]
             assert lower <= float(value) <= upper
+
+
+@settings(max_examples=300, deadline=None)
+@given(technique=techniques)
+def test_the_emulated_program_takes_every_macro_and_readjusts_nothing(technique):
+    try:
+        runs = plan_runs([technique], 128_000)
+    except OutOfRangeError:
+        return
+    values = {}
+    for step in check(read_commands(encode_macro(macro_text(runs[:1], Path("/"))))):
+        if step.verb == "tech":
+            name, values = step.value, dict(RECIPES[step.value].defaults)
+        elif step.verb.startswith("set "):
+            values[step.verb[4:]] = step.value
+        elif step.verb == "run":
+            plan = RECIPES[name].plan(values, DataLimits(data_length=128_000))
+            assert plan.samples + plan.open_circuit == runs[0].rows  # it loses a row of OCPT
+            assert plan.skipped == 0
+            assert plan.sample_s == pytest.approx(runs[0].row_interval_s)
 
 
 @given(value=st.floats(-10.0, 10.0))

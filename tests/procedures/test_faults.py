@@ -1,6 +1,7 @@
 """Every fault of the emulators ends a run in its status, with the cell off and the laser locked."""
 
 import pytest
+
 from qdlab.formats.run_file import read_run_file
 from qdlab.procedures.station import Station
 from qdlab.sim.samples import all_faults

@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+
 from qdlab.formats.run_file import read_run_file, recover_run
 from qdlab.procedures.record import RunRecord
 

@@ -93,7 +93,7 @@ def test_an_open_cell_is_at_its_rest_potential():
 
 @pytest.mark.parametrize(("dt_s", "applied_v"), [(0.0, [0.0]), (math.nan, [0.0]), (1e-3, [0.0, math.nan])])
 def test_nonsense_is_refused(dt_s, applied_v):
-    with pytest.raises(ValueError, match="must be greater|not finite"):
+    with pytest.raises(ValueError, match=r"must be greater|not finite"):
         make_cell().respond(dt_s, np.array(applied_v))
 
 
