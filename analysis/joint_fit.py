@@ -78,7 +78,7 @@ def fit_jointly(
     shares = np.full((k, k + 1), 0.02)
     shares[np.arange(k), np.arange(k)] = 0.9
     start = np.concatenate((np.log(start_lifetimes_ns), np.log(start_lifetimes_ns / 20), shares.ravel()))
-    lower, upper = np.zeros_like(start), np.full_like(start, 1.5)
+    lower, upper = np.full_like(start, -0.5), np.full_like(start, 1.5)
     lower[:k], upper[:k] = start[:k] - 0.7, start[:k] + 0.7
     lower[k : 2 * k], upper[k : 2 * k] = start[:k] - np.log(400.0), start[:k] - np.log(3.0)
     fit = least_squares(residuals, start, bounds=(lower, upper), x_scale="jac")

@@ -248,9 +248,13 @@ def parse_chi_text(raw: bytes, name: str) -> ChiText:
     )
 
 
+def _separator(line: str) -> str | None:
+    """What separates the fields of a line: comma, TAB, or (None) blanks."""
+    return "," if "," in line else "\t" if "\t" in line.strip() else None
+
+
 def _fields(line: str) -> list[str]:
-    line = line.strip()
-    return [f.strip() for f in re.split(r"[,\t]" if re.search(r"[,\t]", line) else r"\s+", line)]
+    return [field.strip() for field in line.strip().split(_separator(line))]
 
 
 def _find_column_header(lines: list[str], name: str) -> int:
@@ -355,7 +359,7 @@ def _rows(
                 markers.append((int(marker[2]), len(rows)))
             continue
         rows.append(_row(line, n_columns, f"{name}, line {k + 1}"))
-    notes = []
+    notes: list[str] = []
     if truncated := bool(lines[last].strip()):
         notes.append(f"the file ends inside line {last + 1}; that row was left out")
     data = np.array(rows, dtype=np.float64).reshape(len(rows), n_columns)
@@ -365,9 +369,8 @@ def _rows(
 
 
 def _row(line: str, n_columns: int, where: str) -> list[float]:
-    fields = _fields(line)
     try:
-        values = [float(f) for f in fields]
+        values = [float(text) for text in line.split(_separator(line))]
     except ValueError:
         raise FileFormatError(f"{where}: {line[:60]!r} is not a row of numbers") from None
     if len(values) != n_columns:

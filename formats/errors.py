@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class FileFormatError(Exception):
-    """A file is not what its name says; the message names the file, the place in it, and what was expected."""
+    """A file is not what its name says; the message names the file, the place, and what was expected."""

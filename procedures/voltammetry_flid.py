@@ -49,12 +49,7 @@ class VoltammetryFLID(RigProcedure):
         program: list[Technique] = []
         if self.hold_s:
             program.append(
-                Hold(
-                    self.initial_v,
-                    self.hold_s,
-                    min(0.1, self.hold_s / 10),
-                    sensitivity_a_v=self.sensitivity_a_v,
-                )
+                Hold(self.initial_v, self.hold_s, self._hold_interval_s(), sensitivity_a_v=self.sensitivity_a_v)
             )
         if self.cycles:
             program.append(
@@ -67,6 +62,11 @@ class VoltammetryFLID(RigProcedure):
                 )
             )
         return program
+
+    def _hold_interval_s(self) -> float:
+        """The coarsest sample interval, 0.1 s or finer, that the hold is a whole number of."""
+        whole = (i for i in (0.1, 0.05, 0.01) if abs(self.hold_s / i - round(self.hold_s / i)) < 1e-9)
+        return min(next(whole, 0.001), self.hold_s)
 
     def preflight(self, rig: Rig) -> Plan:
         """Check potentials, bins and the potentiostat's plan; estimate time, photons and disk."""

@@ -28,7 +28,7 @@ class ProgramLauncher(Protocol):
     simulated: bool
 
     def check(self) -> str:
-        """Say what would be started (a version or a path); raise VendorSoftwareMissingError if it is not there."""
+        """Say what would be started, or raise VendorSoftwareMissingError where it is not there."""
         ...
 
     def start(self, macro: Path) -> RunningProgram:

@@ -95,7 +95,7 @@ def test_the_emulated_program_takes_every_macro_and_readjusts_nothing(technique)
         runs = plan_runs([technique], 128_000)
     except OutOfRangeError:
         return
-    values = {}
+    name, values = "", {}
     for step in check(read_commands(encode_macro(macro_text(runs[:1], Path("/"))))):
         if step.verb == "tech":
             name, values = step.value, dict(RECIPES[step.value].defaults)

@@ -6,9 +6,8 @@ from qdlab.formats.run_file import read_run_file
 from qdlab.procedures.station import Station
 from qdlab.sim.samples import all_faults
 
-FINISHES = {
-    # faults that a run survives, with what its file must say of them
-}
+FINISHES = {"chi_overload": "overload", "chi_wrong_polarity": "polarity"}
+"""Faults that a run survives, and the word that must stand in the potentiostat's warnings."""
 
 
 @pytest.fixture
@@ -29,6 +28,8 @@ def rig(monkeypatch):
 def test_a_fault_ends_the_run_in_its_status_and_leaves_the_rig_safe(short_run, rig, fault):
     ended, path = short_run("--fault", fault)
     run = read_run_file(path)
+    if word := FINISHES.get(fault):
+        assert any(word in warning for r in run.potentiostat for warning in r.about["warnings"])
     expected = "finished" if fault in FINISHES else "failed"
     assert run.status == expected, ended.err
     assert ended.status == (0 if expected == "finished" else 1)

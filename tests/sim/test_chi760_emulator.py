@@ -154,7 +154,9 @@ def test_tech_resets_every_parameter_but_no_control_state(tmp_path):
     ],
 )
 def test_a_faulty_macro_gets_a_dialog_and_nothing_runs(tmp_path, lines, says):
-    program, bench, launcher = run(tmp_path, [*CV, "run", *SAVE, *lines, *QUIT] if lines[0] != "save: a" else lines)
+    program, bench, launcher = run(
+        tmp_path, [*CV, "run", *SAVE, *lines, *QUIT] if lines[0] != "save: a" else lines
+    )
     assert program.running()
     assert says in program.dialog()
     assert not bench.applied
@@ -244,7 +246,19 @@ def test_the_cell_stays_on_between_runs_only_with_cellon(tmp_path):
 
 
 def test_a_delay_waits_and_the_held_potential_costs_the_electrode(tmp_path):
-    lines = ["tech=i-t", "ei=-2", "si=0.1", "st=1", "qt=0", "cellon", "run", "delay: 20", "celloff", "run", *QUIT]
+    lines = [
+        "tech=i-t",
+        "ei=-2",
+        "si=0.1",
+        "st=1",
+        "qt=0",
+        "cellon",
+        "run",
+        "delay: 20",
+        "celloff",
+        "run",
+        *QUIT,
+    ]
     _, bench, _ = run(tmp_path, lines)
     runs = [at_s for at_s, _ in bench.applied]
     assert runs[-1] - runs[0] == pytest.approx(21.3, abs=1e-3)
@@ -280,7 +294,9 @@ def test_a_box_whose_program_was_killed_goes_on_until_the_next_start(tmp_path):
 
 
 def test_the_open_circuit_potential_is_measured_with_the_cell_off(tmp_path):
-    _, bench, _ = run(tmp_path, ["tech=ocpt", "st=5", "si=0.01", "eh=10", "el=-10", "qt=2", "run", *SAVE, *QUIT])
+    _, bench, _ = run(
+        tmp_path, ["tech=ocpt", "st=5", "si=0.01", "eh=10", "el=-10", "qt=2", "run", *SAVE, *QUIT]
+    )
     table = rows(tmp_path / "a.txt")
     assert not bench.applied
     assert len(table) == 499

@@ -96,7 +96,9 @@ def vendor_program(arguments: list[str], link: Link, desk: Desk, setup: Setup) -
     try:
         try:
             link.connect(setup.process_id)
-            if macro is not None:
+            if macro is None:
+                yield from _wait_for_ever()
+            else:
                 steps = check(read_commands(_read(macro)))
                 yield from _Session(link, desk, setup).carry_out(steps)
         except LinkError as failure:
@@ -105,8 +107,12 @@ def vendor_program(arguments: list[str], link: Link, desk: Desk, setup: Setup) -
             raise _Dialog(f"Macro Command: {refusal}") from refusal
     except _Dialog as dialog:
         desk.show(str(dialog))
-        while True:
-            yield math.inf
+        yield from _wait_for_ever()
+
+
+def _wait_for_ever() -> Iterator[float]:
+    while True:
+        yield math.inf
 
 
 def _macro_argument(arguments: list[str]) -> Path | None:
@@ -145,8 +151,7 @@ class _Session:
                 self._link.disconnect(self._setup.process_id)
                 return
             yield from self._do(step)
-        while True:
-            yield math.inf
+        yield from _wait_for_ever()
 
     def _do(self, step: Step) -> Iterator[float]:
         match step.verb.split():
@@ -179,8 +184,7 @@ class _Session:
             yield self._link.remaining_s() / 2
             if "chi_crash_in_run" in self._setup.faults:
                 raise ProgramCrashed
-            while True:
-                yield math.inf
+            yield from _wait_for_ever()
         while (left_s := self._link.remaining_s()) > 0:
             yield min(left_s, _LOOKS_S)
         source = "Int Dummy" if self._states.get("dummy") else "Experiment"
@@ -201,16 +205,21 @@ class _Session:
             raise _Dialog(f"Warning: {path} already exists. Do you want to replace it?")
         if not self._data.file:
             self._data = replace(self._data, file=f"{self._folder}\\{name}")
-        if path.suffix == ".bin":
-            path.write_bytes(write_binary(self._data))
+        content = write_binary(self._data) if path.suffix == ".bin" else self._text(self._data)
+        if path.suffix != ".bin" and "chi_missing_result" in self._setup.faults:
             return
+        try:
+            path.write_bytes(content)
+        except OSError as failure:
+            raise _Dialog(f"Warning: Can not write file {path}") from failure
+
+    def _text(self, data: DataSet) -> bytes:
         form = self._setup.form
-        content = write_text(self._data, form)
+        content = write_text(data, form)
         if "chi_truncated_result" in self._setup.faults:
             kept = round(len(content) * _KEPT_WHEN_TRUNCATED)
             content = content[: content.rindex(form.separator[0].encode(), 0, kept) + 3]
-        if "chi_missing_result" not in self._setup.faults:
-            path.write_bytes(content)
+        return content
 
 
 def _another_technique(data: DataSet) -> DataSet:
