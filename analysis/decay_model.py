@@ -106,7 +106,8 @@ def _folded(
     late = edges_ns[None, :] - time_zero_ns
     cumulative = sum(_smeared_cumulative(late + k * period, tau, sigma) for k in (-1, 0, 1))
     # two and more periods later the response has no say: a geometric series of plain exponentials
-    older = np.exp(0.5 * (sigma / tau) ** 2 - (late + 2 * period) / tau) / -np.expm1(-period / tau)
+    late_enough = np.maximum(late + 2 * period, 0.5 * sigma**2 / tau)
+    older = np.exp((0.5 * sigma**2 / tau - late_enough) / tau) / -np.expm1(-period / tau)
     return np.diff(cumulative - older, axis=1)
 
 

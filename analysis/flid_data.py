@@ -30,6 +30,8 @@ class Calibration:
     """Afterpulses per recorded photon."""
     afterpulse_delay_ns: float = 24.0
     afterpulse_lifetime_ns: float = 60.0
+    pairs_per_pulse: float = 0.6
+    """Mean electron-hole pairs per pulse (nbar), from the dots' saturation; checks intensities only."""
 
     @property
     def background(self) -> Background:

@@ -42,15 +42,20 @@ def auger_ratio_from_lifetimes(
     return Ratio(doubled - 1.0, float(np.sqrt(slope @ covariance_ns2 @ slope)))
 
 
-def auger_ratio_from_intensities(x0: Ratio, x_minus: Ratio) -> Ratio:
+def auger_ratio_from_intensities(
+    x0: Ratio, x_minus: Ratio, lifetimes_ns: ArrayLike, period_ns: float, pairs_per_pulse: float
+) -> Ratio:
     """gammaA/gamma0 from the rates of X0 and X- (value and error, any common unit), as a check.
 
     Give the rates of the *slow* exponentials: every excited dot ends with one exciton, whatever the pump,
     so these scale like the yields of Eq. 2, while the whole intensities contain multi-exciton photons that
-    do not (0.04 too low at 0.6 pairs per pulse). What stays is the exciton of X0 that outlives a period: it
-    merges with the next pulse's and costs X0 up to exp(-period/lifetime) / 2 of its photons.
+    do not (0.04 too low at 0.6 pairs per pulse). An exciton that outlives the period merges with the next
+    pulse's; that loss, some per cent of X0's photons, is taken back with the lifetimes of the two states.
     """
-    ratio = x0.value / x_minus.value
+    survive = np.exp(-period_ns / np.asarray(lifetimes_ns, dtype=float))
+    dark = np.exp(-pairs_per_pulse)
+    merged = survive * (1.0 - dark) / (1.0 - survive * dark)
+    ratio = x0.value / x_minus.value * float((1.0 - merged[1]) / (1.0 - merged[0]))
     return Ratio(ratio - 1.0, ratio * float(np.hypot(x0.error / x0.value, x_minus.error / x_minus.value)))
 
 

@@ -24,11 +24,13 @@ _CLASS_EDGES_NS = (6.0, 25.0, 70.0)
 """Micro-time classes, counted from time zero."""
 _MIN_STRETCH_BINS = 5
 _MIN_STRETCH_PHOTONS = 60
+_ABOVE_BACKGROUND = 5.0
+"""Standard deviations by which a stretch must exceed the background."""
 _SPREAD = 0.03
 """Relative scatter of rate and lifetime allowed within one state (focus drift, unresolved visits)."""
 _SAME_STATE = 5.0
 """Groups closer than this many standard deviations are one state."""
-_MIN_STATE_PHOTONS = 2000
+_MIN_STATE_PHOTONS = 400
 _TRION_TOLERANCE = 1.4
 """Factor by which a trion may miss rate = 2 rate(X0) lifetime / lifetime(X0)."""
 X_MINUS_SHORTEST = 1 / 6
@@ -159,9 +161,10 @@ def _histograms(
 
 def _group(stretches: _Stretches) -> list[NDArray[np.int64]]:
     """Indices of stretches per group: the closest two groups are joined until all are far apart."""
+    chance = np.sqrt(stretches.photons) / stretches.duration_s
     usable = (
         (stretches.photons >= _MIN_STRETCH_PHOTONS)
-        & (stretches.net_rate_hz > 0)
+        & (stretches.net_rate_hz > _ABOVE_BACKGROUND * chance)
         & np.isfinite(stretches.lifetime_err)
     )
     members = [np.array([i]) for i in np.flatnonzero(usable)]
@@ -277,7 +280,7 @@ def _unmixed(
     if len(recorded_hz) == 1:
         return recorded_hz, np.zeros(1)
     (a, b), (d, c) = fit.amounts[:, :2] / duration_s[:, None]
-    share = np.array([b * (a - d), d * (c - b)]) / (a * c - b * d)
+    share = np.maximum(0.0, np.array([b * (a - d), d * (c - b)]) / (a * c - b * d))
     error = fit.amounts_err[[0, 1], [1, 0]] / duration_s / np.array([c, a])
     mixing = np.array([[1 - share[0], share[0]], [share[1], 1 - share[1]]])
     return np.linalg.solve(mixing, recorded_hz), error * abs(recorded_hz[0] - recorded_hz[1])

@@ -52,9 +52,7 @@ class TraceAccumulator:
             raise ValueError(f"sync number {first} is negative; count from the start of the measurement")
         if channel.max() >= self._decay.shape[0]:
             raise ValueError(f"photon of detector {channel.max()}, but only {self._decay.shape[0]} exist")
-        self._trace = _grown(self._trace, last // self._trace_syncs + 1)
-        self._flid = _grown(self._flid, last // self._flid_syncs + 1)
-        self._used = np.maximum(self._used, (last // self._trace_syncs + 1, last // self._flid_syncs + 1))
+        self.reach(last + 1)
         self.late_photons += _count(
             sync,
             dtime,
@@ -67,14 +65,22 @@ class TraceAccumulator:
             self._decay,
         )
 
+    def reach(self, sync: int) -> None:
+        """Make the bins up to this sync number exist, photons or not: call it at the end of a run."""
+        if sync > 0:
+            used = (sync - 1) // self._trace_syncs + 1, (sync - 1) // self._flid_syncs + 1
+            self._used = np.maximum(self._used, used)
+            self._trace = _grown(self._trace, int(self._used[0]))
+            self._flid = _grown(self._flid, int(self._used[1]))
+
     @property
     def trace(self) -> NDArray[np.uint32]:
-        """Photons per trace bin and detector, shape (bins, channels); a view up to the last photon's bin."""
+        """Photons per trace bin and detector, shape (bins, channels); a view."""
         return self._trace[: self._used[0]]
 
     @property
     def histograms(self) -> NDArray[np.uint32]:
-        """Micro-time histograms, shape (FLID bins, micro-time bins); a view up to the last photon's bin."""
+        """Micro-time histograms, shape (FLID bins, micro-time bins); a view."""
         return self._flid[: self._used[1]]
 
     @property

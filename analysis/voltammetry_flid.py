@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .decay_model import Background, Response, warped_edges
 from .flid_data import Calibration, FlidSettings, VoltammetryFlidData
+from .joint_fit import JointFit
 from .lifetime import LifetimeEstimator, PooledLifetime
 from .potential import PotentialTimeline, align_potential
 from .scaling import (
@@ -64,6 +65,14 @@ class AtVertex:
     exposure_s: float
 
 
+class DecayCurve(NamedTuple):
+    """A decay and its fit for plotting; arrays of one length."""
+
+    micro_time_ns: NDArray[np.floating]
+    counts: NDArray[np.int64]
+    fit_counts: NDArray[np.floating]
+
+
 @dataclass(frozen=True)
 class VoltammetryFlidResult:
     """Everything the table and the figure show; what could not be found is None and has a warning."""
@@ -96,6 +105,19 @@ class VoltammetryFlidResult:
     drop: Ratio | None
     timeline: PotentialTimeline
     warnings: tuple[str, ...]
+
+    def state_decay(self, state: State, bin_ns: float = 0.5) -> DecayCurve | None:
+        """Decay of X0 or X- with the common fit, in equal micro-time bins; None for other states."""
+        fitted = [s for s in (self.states.x0, self.states.x_minus) if s is not None]
+        if self.states.fit is None or not any(s is state for s in fitted):
+            return None
+        step = max(1, round(bin_ns / self.resolution_ns))
+        edges = np.arange(0, len(state.decay) - len(state.decay) % step + 1, step)
+        index = next(i for i, s in enumerate(fitted) if s is state)
+        edges_ns = edges * self.resolution_ns
+        model = self.states.fit.model(index, state.duration_s, edges_ns, self.response, self.background)
+        counts = np.add.reduceat(state.decay[: edges[-1]], edges[:-1])
+        return DecayCurve(0.5 * (edges_ns[1:] + edges_ns[:-1]), counts, model)
 
     def summary(self) -> dict[str, Any]:
         """The results as plain numbers; None stands for what was not found."""
@@ -152,7 +174,7 @@ def analyze_voltammetry_flid(
     warnings += states.warnings
     flid, hold_flid = _flid(data, binned, estimator, timeline)
     vertex = _at_vertex(data, settings, estimator, time_zero, timeline, warnings)
-    auger, auger_check = _auger_ratio(states, warnings)
+    auger, auger_check = _auger_ratio(data, states, warnings)
     enhancement, drop = _against_x0(states.x0, vertex, data.calibration)
     return VoltammetryFlidResult(
         status=data.status,
@@ -197,6 +219,7 @@ def _bin(data: VoltammetryFlidData, settings: FlidSettings) -> TraceAccumulator:
         channels=max(1, len(data.calibration.dark_rates_hz)),
     )
     binned.add(data.sync, data.dtime, data.channel)
+    binned.reach(math.floor(data.duration_s / data.sync_period_s))
     return binned
 
 
@@ -274,36 +297,52 @@ def _at_vertex(
     timeline: PotentialTimeline,
     warnings: list[str],
 ) -> AtVertex | None:
-    windows = timeline.windows_near(data.vertex_v, settings.vertex_window_v)
-    if not windows:
+    windows_s = np.array(timeline.windows_near(data.vertex_v, settings.vertex_window_v)).reshape(-1, 2)
+    windows_s = windows_s[windows_s[:, 1] <= data.duration_s]
+    if len(windows_s) == 0:
         warnings.append("no sweep reached the vertex")
         return None
-    blur_v = 2 * settings.vertex_window_v / min(b - a for a, b in windows) * timeline.uncertainty_s
+    blur_v = settings.vertex_window_v * timeline.uncertainty_s / (0.5 * np.diff(windows_s).min())
     if blur_v > settings.vertex_window_v:
         warnings.append(f"the potential at the vertex is uncertain by {blur_v * 1000:.0f} mV")
-    syncs = np.round(np.array(windows) / data.sync_period_s).astype(np.int64)
-    histogram = np.zeros(len(estimator.edges_bins) - 1, np.int64)
-    photons = 0
-    for first, last in np.searchsorted(data.sync, syncs):
-        photons += int(last - first)
-        histogram += microtime_histogram(data.dtime[first:last], estimator.edges_bins)
-    exposure_s = float((syncs[:, 1] - syncs[:, 0]).sum() * data.sync_period_s)
+    exposure_s = float(np.diff(windows_s).sum())
+    histogram = _histogram_in(windows_s, data, estimator)
     lifetime = estimator.estimate_pooled(histogram, exposure_s)
-    systematic_ns = _systematic_ns(histogram, exposure_s, lifetime, estimator, time_zero, data.calibration)
-    rate, background = photons / exposure_s, data.calibration.background.rate_hz
-    rate_err = math.sqrt(max(photons, 1)) / exposure_s
+    errors_ns = [
+        lifetime.error_ns,
+        *_systematic_ns(histogram, exposure_s, lifetime, estimator, time_zero, data.calibration),
+    ]
+    rate = histogram.sum() / exposure_s
+    rate_errors = [math.sqrt(max(1, histogram.sum())) / exposure_s]
+    for shift_s in (-timeline.uncertainty_s, timeline.uncertainty_s):
+        shifted = _histogram_in(windows_s + shift_s, data, estimator)
+        errors_ns.append(
+            (estimator.estimate_pooled(shifted, exposure_s).lifetime_ns - lifetime.lifetime_ns) / math.sqrt(2)
+        )
+        rate_errors.append((shifted.sum() / exposure_s - rate) / math.sqrt(2))
     return AtVertex(
         potential_v=data.vertex_v,
         window_v=settings.vertex_window_v,
         lifetime_ns=lifetime.lifetime_ns,
-        lifetime_err_ns=math.hypot(lifetime.error_ns, systematic_ns),
+        lifetime_err_ns=math.hypot(*errors_ns),
         rate_hz=rate,
-        rate_err_hz=rate_err,
-        net_rate_hz=rate - background,
-        net_rate_err_hz=math.hypot(rate_err, data.calibration.background_err_hz),
-        photons=photons,
+        rate_err_hz=math.hypot(*rate_errors),
+        net_rate_hz=rate - data.calibration.background.rate_hz,
+        net_rate_err_hz=math.hypot(*rate_errors, data.calibration.background_err_hz),
+        photons=int(histogram.sum()),
         exposure_s=exposure_s,
     )
+
+
+def _histogram_in(
+    windows_s: NDArray[np.floating], data: VoltammetryFlidData, estimator: LifetimeEstimator
+) -> NDArray[np.int64]:
+    """Micro-time histogram of the photons in some intervals of photon time."""
+    histogram = np.zeros(len(estimator.edges_bins) - 1, np.int64)
+    syncs = np.round(windows_s / data.sync_period_s).astype(np.int64)
+    for first, last in np.searchsorted(data.sync, syncs):
+        histogram += microtime_histogram(data.dtime[first:last], estimator.edges_bins)
+    return histogram
 
 
 def _systematic_ns(
@@ -313,10 +352,10 @@ def _systematic_ns(
     estimator: LifetimeEstimator,
     time_zero: TimeZero | None,
     calibration: Calibration,
-) -> float:
-    """What time zero, response width and background may be wrong by, as an error of the lifetime."""
-    if time_zero is None or not math.isfinite(lifetime.lifetime_ns):
-        return 0.0
+) -> list[float]:
+    """What the lifetime changes by when time zero, width or background are off by one standard error."""
+    if time_zero is None:
+        return []
     response, background = estimator.response, estimator.background
     flat_err = math.sqrt(background.flat_rate_hz / calibration.blank_s)
     prompt_err = math.sqrt(background.prompt_rate_hz / calibration.blank_s)
@@ -326,17 +365,18 @@ def _systematic_ns(
         (response, replace(background, flat_rate_hz=background.flat_rate_hz + flat_err)),
         (response, replace(background, prompt_rate_hz=background.prompt_rate_hz + prompt_err)),
     )
-    changes = [
+    return [
         LifetimeEstimator(estimator.edges_bins, estimator.resolution_ns, r, b)
         .estimate_pooled(histogram, exposure_s)
         .lifetime_ns
         - lifetime.lifetime_ns
         for r, b in shifted
     ]
-    return float(np.sqrt(np.nansum(np.square(changes))))
 
 
-def _auger_ratio(states: ChargeStates, warnings: list[str]) -> tuple[Ratio | None, Ratio | None]:
+def _auger_ratio(
+    data: VoltammetryFlidData, states: ChargeStates, warnings: list[str]
+) -> tuple[Ratio | None, Ratio | None]:
     """gammaA/gamma0 from the lifetimes and, as a check, from the intensities of the slow exponentials."""
     if states.x0 is None or states.x_minus is None or states.fit is None:
         return None, None
@@ -344,10 +384,9 @@ def _auger_ratio(states: ChargeStates, warnings: list[str]) -> tuple[Ratio | Non
     lifetimes = auger_ratio_from_lifetimes(
         float(fit.lifetimes_ns[0]), float(fit.lifetimes_ns[1]), fit.covariance_ns2
     )
-    slow = fit.amounts[:, :2].sum(axis=1) / fit.amounts.sum(axis=1)
+    x0, x_minus = (_slow_rate(state, fit, i) for i, state in enumerate((states.x0, states.x_minus)))
     intensities = auger_ratio_from_intensities(
-        Ratio(slow[0] * states.x0.net_rate_hz, slow[0] * states.x0.rate_err_hz),
-        Ratio(slow[1] * states.x_minus.net_rate_hz, slow[1] * states.x_minus.rate_err_hz),
+        x0, x_minus, fit.lifetimes_ns, data.sync_period_s * 1e9, data.calibration.pairs_per_pulse
     )
     if abs(lifetimes.value - intensities.value) > 5 * math.hypot(lifetimes.error, intensities.error, 0.03):
         warnings.append(
@@ -355,6 +394,15 @@ def _auger_ratio(states: ChargeStates, warnings: list[str]) -> tuple[Ratio | Non
             "intensities: check that X0 and X- were told apart"
         )
     return lifetimes, intensities
+
+
+def _slow_rate(state: State, fit: JointFit, index: int) -> Ratio:
+    """Rate of the photons in the slow exponentials of one state."""
+    total = fit.amounts[index].sum()
+    share = fit.amounts[index, :2].sum() / total
+    share_err = np.hypot(*fit.amounts_err[index, 2:]) / total
+    error = math.hypot(share * state.rate_err_hz, share_err * state.net_rate_hz)
+    return Ratio(float(share * state.net_rate_hz), error)
 
 
 def _scaling(x0: State | None, auger: Ratio | None) -> ScalingCurve | None:

@@ -2,9 +2,9 @@
 
     python benchmarks/analysis_pulls.py [--runs 20] [--batch 1]
 
-Makes photons of the default experiment (30 s at 0 V, then three cycles 0 -> -2 -> 0 V at 0.2 V/s) straight from the
-dot, without card, files or cell, analyses them, and prints found / planted / pull of every number with an error.
-A pull is (found - planted) / error: honest errors give mean 0 and standard deviation 1.
+Makes photons of the default experiment (30 s at 0 V, then three cycles 0 -> -2 -> 0 V at 0.2 V/s) straight
+from the dot, without card, files or cell, analyses them, and prints found / planted / pull of every number
+with an error. A pull is (found - planted) / error: honest errors give mean 0 and standard deviation 1.
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ def default_run(batch: int, seed: int, *, hold_s: float = 30.0, cycles: int = 3)
 
     threshold_v = rng.normal(-0.02, 0.003)
     lag_s = abs(threshold_v) / SCAN_RATE_V_S
-    crossings = np.concatenate([(k * CYCLE_S + lag_s, (k + 1) * CYCLE_S - lag_s) for k in range(cycles)] or [[]])
+    crossings = np.concatenate(
+        [(k * CYCLE_S + lag_s, (k + 1) * CYCLE_S - lag_s) for k in range(cycles)] or [[]]
+    )
     edges_s = start_s + (1 + drift) * crossings + rng.normal(0, 2e-4, len(crossings))
     record_s = np.arange(1, round(sweep_s / 0.005) + 1) * 0.005
     record = PotentialRecord(
@@ -156,7 +158,9 @@ def rows(result: VoltammetryFlidResult, planted: Planted) -> dict[str, tuple[flo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--batch", type=int, choices=(1, 2), default=1)
     options = parser.parse_args()
@@ -171,8 +175,10 @@ def main() -> None:
         for name, row in table.items():
             found.setdefault(name, []).append(row)
         pulls = " ".join(f"{(v - p) / e:+5.1f}" for v, e, p in table.values())
-        print(f"run {seed:2d}: {len(data.sync)} photons, {took_s:.2f} s, pulls {pulls} {result.warnings or ''}")
-    print(f"\n{'':18} {'planted':>10} {'mean found':>11} {'scatter':>9} {'mean error':>10} {'pull mean':>9} {'sd':>5} runs")
+        print(
+            f"run {seed:2d}: {len(data.sync)} photons, {took_s:.2f} s, pulls {pulls} {result.warnings or ''}"
+        )
+    print(f"\n{'':18}    planted  mean found   scatter mean error pull mean    sd runs")
     for name, values in found.items():
         value, error, plan = np.array(values).T
         pull = (value - plan) / error

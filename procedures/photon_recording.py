@@ -20,9 +20,8 @@ class PhotonRecording:
         self._counter, self._record = counter, record
         self._decoder: TttrDecoder | None = None
         self._tick_s = 0.0
-        self.counts: NDArray[np.int64] = np.zeros(counter.n_inputs, np.int64)
-        self.rates_hz: NDArray[np.float64] = np.zeros(counter.n_inputs)
-        self.markers = 0
+        self.counts: NDArray[np.int64] = np.zeros(0, np.int64)
+        self.rates_hz: NDArray[np.float64] = np.zeros(0)
         self.latest: TttrBlock | None = None
         self._window_start, self._window_counts = 0, self.counts.copy()
 
@@ -38,13 +37,16 @@ class PhotonRecording:
 
     def start(self, duration_s: float, sync_period_s: float, host_s: float) -> None:
         """Start a T3 measurement of at most `duration_s`; `host_s` is the rig's clock at its start."""
+        n_inputs = self._counter.n_inputs
+        self.counts, self.rates_hz = np.zeros(n_inputs, np.int64), np.zeros(n_inputs)
+        self._window_counts = self.counts.copy()
         self._decoder = TttrDecoder(self._counter.record_type)
         self._tick_s = sync_period_s
         self._record.header["photons"] = {
             "record_type": int(self._counter.record_type),
             "resolution_s": self._counter.resolution_ps * 1e-12,
             "sync_period_s": sync_period_s,
-            "n_inputs": self._counter.n_inputs,
+            "n_inputs": n_inputs,
             "start_s": host_s,
         }
         self._record.write_header()
@@ -59,10 +61,7 @@ class PhotonRecording:
             if not self._counter.measuring:
                 raise CountingError("the counter stopped by itself before the run was over")
             return
-        self._record.append_words(words)
-        self.latest = block = self._decoder.decode(words)
-        self.markers += len(block.marker_time)
-        self.counts += np.bincount(block.channel, minlength=len(self.counts))[: len(self.counts)]
+        self._store(self._decoder, words)
         self._update_rates(self._decoder.last_time)
 
     def finish(self) -> None:
@@ -71,9 +70,13 @@ class PhotonRecording:
             return
         self._counter.stop()
         while len(words := self._counter.take()):
-            self._record.append_words(words)
-            self.counts += np.bincount(self._decoder.decode(words).channel, minlength=len(self.counts))
+            self._store(self._decoder, words)
         self._decoder = None
+
+    def _store(self, decoder: TttrDecoder, words: NDArray[np.uint32]) -> None:
+        self._record.append_words(words)
+        self.latest = decoder.decode(words)
+        self.counts += np.bincount(self.latest.channel, minlength=len(self.counts))
 
     def _update_rates(self, last_time: int) -> None:
         span_s = (last_time - self._window_start) * self._tick_s

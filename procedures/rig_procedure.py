@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,8 +105,9 @@ class RigProcedure(Procedure):
         problems = self.rig.make_safe()
         try:
             self.photons.finish()
-        except (InstrumentError, OSError) as error:
+        except Exception as error:  # whatever it is, the rest of the shutdown must go on
             problems.append(f"counter: {error}")
+            log.exception("the last photons could not be fetched")
         problems += [p for p in self.rig.close() if p not in problems]
         if self.status_name == "running":
             self._end("aborted", "stopped before the experiment began", AbortedError("stopped"))
@@ -115,7 +117,7 @@ class RigProcedure(Procedure):
         try:
             self._store_settings()
             self.record.finish(self.status_name, self.status_reason)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # a shutdown that raises would leave pymeasure's queue dead
             self._end("failed", f"the record could not be closed: {error}", error)
             log.exception("the record could not be closed")
 
@@ -127,12 +129,9 @@ class RigProcedure(Procedure):
         Raises AbortedError when the operator wants to stop, InterlockError past a limit of the rig, and
         InstrumentError when the counter lost something.
         """
-        until = self.rig.clock.now() + duration_s
-        while True:
-            remaining = until - self.rig.clock.now()
-            if remaining <= 0:
-                return
-            self.rig.clock.sleep(min(POLL_S, remaining))
+        polls = max(1, math.ceil(duration_s / POLL_S - 1e-9))
+        for _ in range(polls):
+            self.rig.clock.sleep(duration_s / polls)
             self.photons.pump()
             self._check_interlocks()
             self._tell(phase)

@@ -103,8 +103,13 @@ class FifoDrain:
 
     @property
     def running(self) -> bool:
-        """Whether the drain's thread has yet to stop the measurement (bool)."""
-        return self._thread is not None and self._thread.is_alive()
+        """Whether the drain still reads (bool); at its end waits for the stop of the measurement, too."""
+        thread = self._thread
+        if thread is None:
+            return False
+        if self.end is not End.NOT_YET:
+            thread.join(_JOIN_TIMEOUT_S)  # only the call of StopMeas is left
+        return thread.is_alive()
 
     @property
     def end(self) -> End:
@@ -141,7 +146,7 @@ class FifoDrain:
                 "end the program, and power the computer off and on if the board stays lost"
             )
         self._thread = None
-        if self._stop_code < 0:
+        if self._stop_code != 0:
             raise InstrumentError(th260lib.error_text("StopMeas", self._stop_code))
 
     def take(self) -> NDArray[np.uint32]:
@@ -230,7 +235,7 @@ def _drain(
     last_reads = 0
     while s.end == End.NOT_YET:
         code = get_flags(device, answer.ctypes)
-        if code < 0:
+        if code != 0:
             _fail(s, Call.GetFlags, code)
             break
         s.flags |= answer[0]
@@ -247,7 +252,7 @@ def _drain(
             continue
 
         code = read_fifo(device, block.ctypes, len(block), answer.ctypes)
-        if code < 0:
+        if code != 0:
             _fail(s, Call.ReadFiFo, code)
             break
         count = answer[0]
@@ -265,7 +270,7 @@ def _drain(
                 s.end = reason
         elif count == 0:
             code = ctc_status(device, answer.ctypes)
-            if code < 0:
+            if code != 0:
                 _fail(s, Call.CTCStatus, code)
             elif answer[0] != 0:
                 reason = End.TIME_OVER.value
@@ -297,18 +302,18 @@ def _fail(s, call, code):
 def _read_meters(s, device, n_inputs, get_sync_rate, get_count_rate, get_warnings, answer):
     """Read all rates and then the warnings, which the library derives from the rates read last."""
     code = get_sync_rate(device, answer.ctypes)
-    if code < 0:
+    if code != 0:
         _fail(s, Call.GetSyncRate, code)
         return
     s.sync_rate_hz = answer[0]
     for channel in range(n_inputs):
         code = get_count_rate(device, channel, answer.ctypes)
-        if code < 0:
+        if code != 0:
             _fail(s, Call.GetCountRate, code)
             return
         s.input_rate_hz[channel] = answer[0]
     code = get_warnings(device, answer.ctypes)
-    if code < 0:
+    if code != 0:
         _fail(s, Call.GetWarnings, code)
         return
     s.warnings = answer[0]

@@ -45,7 +45,7 @@ class Board:
         """Call `TH260_<function>` for this board; raises InstrumentError with the error's name."""
         with self._calling:
             code = getattr(self.library, f"TH260_{function}")(self.index, *arguments)
-            if code < 0:
+            if code != 0:
                 details = f"; {self.debug_info()}" if code == _STATUS_FAIL else ""
                 raise InstrumentError(th260lib.error_text(function, code) + details)
 
@@ -100,7 +100,7 @@ def library_version(library: CLibrary) -> str:
     """The library's version, such as "3.2"."""
     version = ctypes.create_string_buffer(th260lib.LIBRARY_VERSION_CHARS)
     code = library.TH260_GetLibraryVersion(version)
-    if code < 0:
+    if code != 0:
         raise InstrumentError(th260lib.error_text("GetLibraryVersion", code))
     return _text(version)
 

@@ -25,7 +25,7 @@ NO_EVENTS = np.empty(0, np.int64), np.empty(0, np.uint8)
 _NO_FLAG = Flag(0)
 _READ_WAIT_S = 0.003
 _HOST_WAIT_S = 5.0
-_STOP_WAIT_S = 0.25
+_STOP_WAIT_S = 1.0
 
 Ticks = NDArray[np.int64]
 Events = tuple[Ticks, NDArray[np.uint8]]
@@ -169,7 +169,6 @@ class Recording:
         self._grid_ticks = max(1, _GRID_TICKS // self._quantum) * self._quantum
         self._released_tick = settings.start_tick
         self._sync_end_tick = settings.end_tick
-        self._last_sync = -1
         self._converted = np.full(n_inputs, _LONG_AGO)
         self._recorded = self._converted.copy()
         self._waiting = NO_EVENTS
@@ -267,9 +266,7 @@ class Recording:
             first, last = (-((s.start_tick - t) // self._quantum) for t in (self._released_tick, stop_tick))
             return np.arange(first, last) * self._quantum
         numbers = np.unique((ticks[ticks < stop_tick] - s.start_tick) // s.period_ticks)
-        numbers = numbers[(numbers > self._last_sync) & (numbers % s.sync_divider == 0)]
-        self._last_sync = int(numbers[-1]) if len(numbers) else self._last_sync
-        return numbers * s.period_ticks
+        return numbers[numbers % s.sync_divider == 0] * s.period_ticks
 
     def _add_to_histograms(self, ticks: Ticks, inputs: NDArray[np.uint8]) -> None:
         _, dtime, inputs = self._sync_numbers(ticks, inputs)

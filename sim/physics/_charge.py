@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import njit
 
-from ._pulse import peak_proposal, require_row
+from ._pulse import require_row
 from ._random import exponential, uniform
 from ._state import HIDDEN
 
@@ -21,11 +21,12 @@ EMISSION, CHARGE, BLINK, TRAP = 0, 1, 2, 3
 _TAIL = 1e-9  # charges rarer than this against the most probable one are left out
 _FAST_TICKS = 8e5  # 20 us: N may only be forgotten where it relaxes faster
 _FAST_PER_DETECTION = 0.15  # ... and by that factor faster than detections follow each other
-_RELAXATIONS = 10.0  # N is followed for so many relaxation times after a detection
+_RELAXATIONS = 6.0  # N is followed for so many relaxation times after a detection
 _JUMPY = 2.5e-5  # per tick, 1e6 per s: jumps during an exciton's life are not rare
+_RARE = 1e-5  # charges rarer than this do not set how often a pulse is proposed
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def advance_charge(s, until):
     """Let electrons come and go until `until`."""
     n, at = s.n, s.jump_at
@@ -39,7 +40,7 @@ def advance_charge(s, until):
     s.n, s.jump_at = n, at
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def remember_charge(s, cumulative, at):
     """Draw the forgotten N from a `cumulative` table of the mixture; it is followed from `at` on."""
     u = uniform(s.rng, CHARGE) * cumulative[s.mix_high]
@@ -50,27 +51,28 @@ def remember_charge(s, cumulative, at):
     s.jump_at = at + _wait(s)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def follow_charge(s, at):
-    """Keep following N for ten relaxation times."""
+    """Keep following N for some relaxation times."""
     s.forget_n_at = at + _RELAXATIONS * s.relaxation
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def forget_charge(s):
     """From `forget_n_at` on, N has its stationary distribution."""
     s.mixed = 1
-    _mix(s)
+    if not s.mix_ready:
+        _mix(s)
     spend_pulses(s, s.forget_n_at)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _wait(s):
     rate = s.up[s.n] + s.down[s.n]
     return exponential(s.rng, CHARGE) / rate if rate > 0.0 else np.inf
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def spend_pulses(s, at):
     """While k is hidden: pay for the pulses before `at`, and go on at the present hazard."""
     if s.knowledge != HIDDEN:
@@ -84,20 +86,20 @@ def spend_pulses(s, at):
         s.hazard = hazard
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def present_hazard(s):
     """Unit budget that one pulse costs."""
     if not s.emitting:
         return 0.0
     if s.mixed:
         return s.mix_hazard
-    return -math.log1p(-s.headroom * s.peak[s.trap])
+    return s.peak_hazard
 
 
 # ---- bias ----
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def set_bias(s, at, v):
     """Let the dot feel the bias `v` from `at` on."""
     s.v = v
@@ -107,21 +109,53 @@ def set_bias(s, at, v):
             advance_charge(s, at)
             rate = s.up[s.n] + s.down[s.n]
         _fill_exchange(s)
-        if s.mixed and not s.fast:
-            remember_charge(s, s.mix, at)
-        elif s.mixed:
-            _mix(s)
+        s.mix_ready = 0
+        if s.mixed:
+            if not s.fast:
+                remember_charge(s, s.mix, at)
         elif rate > 0.0:
             s.jump_at = at + (s.jump_at - at) * rate / (s.up[s.n] + s.down[s.n])
         else:
             s.jump_at = at + _wait(s)
         if s.fast:
             s.forget_n_at = max(s.forget_n_at, at)
+    set_peak(s)
+    if s.mixed:
+        _mix(s)
     spend_pulses(s, at)
     spend_blinking(s, at)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
+def set_peak(s):
+    """Find how often a pulse has to be proposed while N is followed.
+
+    Proposals are thinned by the charge that they meet, so the brightest charge in use sets their rate.
+    A charge that changes while a proposed pulse is undecided changes its chances: `headroom` allows for
+    two electrons leaving during an exciton's life, where that is not rare.
+    """
+    s.peak, s.headroom = 0.0, 1.0
+    if not s.emitting:
+        s.peak_hazard = 0.0
+        return
+    for n in range(s.low, s.high + 1):
+        if s.occupation[n] > _RARE or not s.fast:
+            s.peak = max(s.peak, proposal_of(s, n))
+    if s.up[s.mode_n] + s.down[s.mode_n] > _JUMPY:
+        brighter = proposal_of(s, max(0, s.mode_n - 2)) / proposal_of(s, s.mode_n)
+        s.headroom = max(1.0, min(brighter, 0.9 / s.peak))
+    s.peak_hazard = -math.log1p(-s.headroom * s.peak)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def proposal_of(s, n):
+    """Chance that a pulse is proposed at `n` electrons, with the present trapped charge, trap and light."""
+    e = n + s.q + 1
+    require_row(s, s.trap, e)
+    return s.proposal[s.trap, e]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _fill_exchange(s):
     """Exchange rates and occupation of the charges in use at the bias `s.v`."""
     up, down, occupation, filling = s.up, s.down, s.occupation, s.filling
@@ -156,8 +190,7 @@ def _fill_exchange(s):
         occupation[n] /= total
     variance = max(0.0, square / total - (mean / total) ** 2)
     s.relaxation = variance * total / flux if flux > 0.0 else 0.0
-    s.headroom = 1.25 if up[s.mode_n] + down[s.mode_n] > _JUMPY else 1.0
-    per_tick = peak_proposal(s, s.trap) / s.period if s.emitting else 0.0
+    per_tick = proposal_of(s, s.mode_n) / s.period if s.emitting else 0.0
     s.fast = (
         flux > 0.0
         and not s.relaxing
@@ -166,7 +199,7 @@ def _fill_exchange(s):
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _fill_step(s, n, x, g):
     """Butler-Volmer rates between n and n + 1 electrons, capped in detailed balance."""
     rate = min(s.g_cap, g * s.growth[n])
@@ -176,22 +209,21 @@ def _fill_step(s, n, x, g):
     s.down[n + 1] = k_out / slowed
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _mix(s):
     """Distribution of a forgotten N while nothing is detected, and its hazard per pulse.
 
     Detections deplete the bright charges. To first order in detection rate times relaxation time the
     logarithm of that depletion follows from the current it drives between neighbouring charges.
     """
-    occupation, trap, shift = s.occupation, s.trap, s.q + 1
+    occupation = s.occupation
     mean = 0.0
     if s.emitting:
         for n in range(s.low, s.high + 1):
-            require_row(s, trap, n + shift)
-            mean += occupation[n] * s.proposal[trap, n + shift]
+            mean += occupation[n] * proposal_of(s, n)
     total = proposed = current = log_tilt = 0.0
     for n in range(s.low, s.high + 1):
-        proposal = s.proposal[trap, n + shift] if s.emitting else 0.0
+        proposal = proposal_of(s, n) if s.emitting else 0.0
         share = occupation[n] * math.exp(log_tilt)
         total += share
         proposed += share * proposal
@@ -201,12 +233,13 @@ def _mix(s):
             log_tilt += current / (occupation[n] * s.up[n])
     s.mix_low, s.mix_high = s.low, s.high
     s.mix_hazard = -math.log1p(-s.headroom * proposed / total)
+    s.mix_ready = 1
 
 
 # ---- blinking ----
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def spend_blinking(s, at):
     """Pay both blinking clocks up to `at`, and go on at the present rates."""
     if not s.blinks:
@@ -223,17 +256,11 @@ def spend_blinking(s, at):
     s.trap_budget = max(0.0, s.trap_budget - (at - s.trap_since) * s.trap_rate)
     s.trap_since = at
     s.trap_rate = s.trap_close * math.exp(-s.v / s.trap_fold_v) if s.trap else s.trap_open
+    s.q_at = at + s.q_budget / s.q_rate if s.q_rate > 0.0 else np.inf
+    s.trap_at = at + s.trap_budget / s.trap_rate if s.trap_rate > 0.0 else np.inf
 
 
-@njit(cache=True, nogil=True)
-def blink_at(s):
-    """Ticks of the next change of the trapped charge and of the trap."""
-    q_at = s.q_since + s.q_budget / s.q_rate if s.q_rate > 0.0 else np.inf
-    trap_at = s.trap_since + s.trap_budget / s.trap_rate if s.trap_rate > 0.0 else np.inf
-    return q_at, trap_at
-
-
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def visit(s, at):
     """Begin a stay in the present charge state: draw its dwell class and budget."""
     u = uniform(s.rng, BLINK)
@@ -245,11 +272,11 @@ def visit(s, at):
     spend_blinking(s, at)
 
 
-@njit(cache=True, nogil=True)
-def blink(s, q_at, trap_at, changes):
+@njit(cache=True, nogil=True, error_model="numpy")
+def blink(s, changes):
     """Change the trapped charge or the trap, whichever comes first, and note it in `changes`."""
-    at = min(q_at, trap_at)
-    if q_at <= trap_at:
+    at = min(s.q_at, s.trap_at)
+    if s.q_at <= s.trap_at:
         if s.q != 0:
             s.q = 0
         else:
@@ -259,8 +286,8 @@ def blink(s, q_at, trap_at, changes):
         s.trap = 1 - s.trap
         s.trap_budget, s.trap_since, s.trap_rate = exponential(s.rng, TRAP), at, 0.0
         spend_blinking(s, at)
-        if s.emitting:
-            peak_proposal(s, s.trap)
+    s.mix_ready = 0
+    set_peak(s)
     if s.mixed:
         _mix(s)
     spend_pulses(s, at)

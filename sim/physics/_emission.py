@@ -17,16 +17,16 @@ from ._charge import (
     TRAP,
     advance_charge,
     blink,
-    blink_at,
     follow_charge,
     forget_charge,
     present_hazard,
+    proposal_of,
     remember_charge,
     set_bias,
     spend_pulses,
     visit,
 )
-from ._pulse import peak_proposal, require_row
+from ._pulse import require_row
 from ._random import exponential, next_bits, normal, uniform
 from ._state import FOLLOWED, FORCED, HIDDEN
 from .detection import insert
@@ -34,10 +34,10 @@ from .detection import insert
 _SNAP_V = 2.5e-3  # smaller bias steps (2 % of kT in Fermi level) skip the electronics' pole
 _SETTLED_V = 2.5e-4
 _SLICE = 4000  # 100 ns: the bias is constant within a slice while it settles
-_MEMORY = 6.2  # k is forgotten after so many exciton lifetimes, at least one period
+_MEMORY = 2.6  # k is forgotten after so many exciton lifetimes, rounded up to whole periods
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def set_light(source, at, emitting, period, efficiency, pump_scale, top):
     """Change the light at tick `at`; `poisson` must hold the new pulses already."""
     s = source[0]
@@ -48,9 +48,6 @@ def set_light(source, at, emitting, period, efficiency, pump_scale, top):
     s.emitting, s.period, s.efficiency, s.pump_scale, s.top = emitting, period, efficiency, pump_scale, top
     s.pulse = -(-at // period)
     s.ready[:] = 0
-    s.peak[0] = s.peak[1] = -1.0
-    if emitting:
-        peak_proposal(s, s.trap)
     if not s.started:
         return
     s.forget_k_pulse = s.pulse + 1
@@ -59,7 +56,7 @@ def set_light(source, at, emitting, period, efficiency, pump_scale, top):
     set_bias(s, at, s.v)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def make_photons(source, edges, bias, until, photons, changes):
     """Emit until `until`; False when `photons` or `changes` are full, to be called again with more room."""
     s = source[0]
@@ -85,15 +82,15 @@ def make_photons(source, edges, bias, until, photons, changes):
 # ---- bias ----
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _start(s, at, v):
     """Begin in equilibrium at the bias `v`, without trapped charges."""
     s.started, s.target_v, s.knowledge = 1, v, HIDDEN
     s.budget = exponential(s.rng, EMISSION)
     s.trap_budget, s.trap_since = exponential(s.rng, TRAP), at
+    s.jump_at = s.q_at = s.trap_at = np.inf
     if s.blinks:
         visit(s, at)
-    s.jump_at = np.inf
     set_bias(s, at, v)
     if s.charges:
         u, n = uniform(s.rng, CHARGE), s.low
@@ -106,27 +103,29 @@ def _start(s, at, v):
         follow_charge(s, at)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _step_bias(s, at, v):
     """The bias in front of the electronics becomes `v`."""
     now = s.v
     if s.relaxing:
         now = s.target_v + (s.from_v - s.target_v) * math.exp(-(at - s.step_at) / s.pole)
     s.target_v = v
-    s.relaxing = abs(v - now) > _SNAP_V and s.pole > 0.0
-    if not s.relaxing:
+    if abs(v - now) <= _SNAP_V:
+        s.relaxing = 0
         set_bias(s, at, v)
         return
-    s.from_v, s.step_at, s.slice = now, at, 0
+    if s.mixed:
+        remember_charge(s, s.mix, at)
+    s.relaxing, s.from_v, s.step_at, s.slice = 1, now, at, 0
     _relax_bias(s, at)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _relax_bias(s, at):
     """Begin the present slice of the electronics' response."""
-    v = s.target_v + (s.from_v - s.target_v) * math.exp(-(s.slice + 0.5) * _SLICE / s.pole)
-    if abs(v - s.target_v) > _SETTLED_V:
-        set_bias(s, at, v)
+    rest = (s.from_v - s.target_v) * math.exp(-(s.slice + 0.5) * _SLICE / s.pole)
+    if abs(rest) > _SETTLED_V:
+        set_bias(s, at, s.target_v + rest)
         return
     s.relaxing = 0
     set_bias(s, at, s.target_v)
@@ -136,12 +135,11 @@ def _relax_bias(s, at):
 # ---- pairs and photons ----
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _run(s, until, photons, changes):
     """Emit until `until` at constant bias and light; False when out of room."""
     while s.photons < photons.size and s.changes < changes.shape[0]:
-        q_at, trap_at = blink_at(s)
-        stop = min(q_at, trap_at)
+        stop = min(s.q_at, s.trap_at)
         if s.knowledge == HIDDEN:
             at, pulse = np.inf, np.int64(0)
             if s.hazard > 0.0 and s.budget / s.hazard < 1e15:
@@ -152,7 +150,7 @@ def _run(s, until, photons, changes):
             elif at < min(stop, until):
                 _propose(s, pulse)
             elif stop < until:
-                blink(s, q_at, trap_at, changes)
+                blink(s, changes)
             else:
                 return True
             continue
@@ -162,7 +160,7 @@ def _run(s, until, photons, changes):
             if stop >= until:
                 return True
             e = s.n + s.q + 1
-            blink(s, q_at, trap_at, changes)
+            blink(s, changes)
             _change_charge(s, stop, e)
         elif pulse_at <= at:
             _pulse(s, pulse_at)
@@ -175,7 +173,7 @@ def _run(s, until, photons, changes):
     return False
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _propose(s, pulse):
     """Try whether the present charge makes `pulse` a detecting one, and if so draw its pairs."""
     at = np.float64(pulse * s.period)
@@ -187,27 +185,25 @@ def _propose(s, pulse):
     else:
         advance_charge(s, at)
         e = s.n + s.q + 1
-        require_row(s, s.trap, e)
-        proposal = s.proposal[s.trap, e]
-        if proposal < s.peak[s.trap] and uniform(s.rng, EMISSION) * s.peak[s.trap] > proposal:
+        proposal = proposal_of(s, s.n)
+        if proposal < s.peak and uniform(s.rng, EMISSION) * s.peak > proposal:
             s.budget, s.hazard = exponential(s.rng, EMISSION), present_hazard(s)
             return
-        s.peak[s.trap] = max(s.peak[s.trap], proposal)
     u, k = uniform(s.rng, EMISSION), 1
     while s.pairs_cdf[s.trap, e, k] < u:
         k += 1
-    s.knowledge, s.k, s.weight = FORCED, k, 1.0
+    s.knowledge, s.k, s.weight = FORCED, k, 1.0 / s.headroom
     s.decay_at = at + exponential(s.rng, EMISSION) / s.decay[e, k]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _hide(s):
     """Forget k: the next thing to know is the next proposed pulse."""
     s.knowledge, s.k = HIDDEN, 0
     s.budget, s.hazard = exponential(s.rng, EMISSION), present_hazard(s)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _change_charge(s, at, old):
     """Let the living pairs go on under another charge; `old` is N_e + 1 before."""
     e = s.n + s.q + 1
@@ -220,7 +216,7 @@ def _change_charge(s, at, old):
         s.weight *= s.reach[e, s.k] / s.reach[old, s.k]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _pulse(s, at):
     """A laser pulse meets pairs that are being followed."""
     if s.knowledge == FORCED or s.pulse >= s.forget_k_pulse:
@@ -242,7 +238,7 @@ def _pulse(s, at):
     s.k = k
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _recombine(s, photons):
     """One pair recombines, with or without a detected photon."""
     e, k, at = s.n + s.q + 1, s.k, s.decay_at
@@ -250,7 +246,7 @@ def _recombine(s, photons):
     if s.knowledge == FORCED:
         require_row(s, s.trap, e)
         if uniform(s.rng, EMISSION) * s.reach[e, k] <= detected:
-            if s.headroom * uniform(s.rng, EMISSION) > s.weight:
+            if uniform(s.rng, EMISSION) > s.weight:
                 _hide(s)
                 return
             _photon(s, e, at, photons)
@@ -263,10 +259,10 @@ def _recombine(s, photons):
         _hide(s)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _photon(s, e, at, photons):
     """Write a detected photon, and follow the pairs pulse by pulse for a while."""
-    tick = np.int64(math.floor(at + s.offset + s.sigma * normal(s.rng, EMISSION)))
+    tick = np.int64(math.floor(at + s.offset + s.sigma * normal(s.rng, EMISSION, s.spare)))
     insert(photons, s.photons, 2 * tick + np.int64(next_bits(s.rng, EMISSION) >> np.uint64(63)))
     s.photons += 1
     s.knowledge = FOLLOWED

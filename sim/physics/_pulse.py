@@ -13,7 +13,7 @@ import math
 from numba import njit
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def require_row(s, trap, e):
     """Fill the pulse tables for the trap state and N_e = e - 1, unless they hold already."""
     if not s.ready[trap, e]:
@@ -21,17 +21,7 @@ def require_row(s, trap, e):
         s.ready[trap, e] = 1
 
 
-@njit(cache=True, nogil=True)
-def peak_proposal(s, trap):
-    """Largest proposal probability of any charge: of the first few extra electrons, where yields are high."""
-    if s.peak[trap] < 0.0:
-        for e in range(1, 5):
-            require_row(s, trap, e)
-            s.peak[trap] = max(s.peak[trap], s.proposal[trap, e])
-    return s.peak[trap]
-
-
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _fill_row(s, trap, e):
     reach, cdf = s.reach[e], s.pairs_cdf[trap, e]
     missed = 1.0
@@ -54,7 +44,7 @@ def _fill_row(s, trap, e):
     s.proposal[trap, e] = total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _settle(s, trap, e):
     """Distribution of k after a pulse, nothing detected for long, into row 0 of `scratch`."""
     top, poisson = s.top, s.poisson[trap]
@@ -82,7 +72,7 @@ def _settle(s, trap, e):
             break
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _survive_period(s, e, survive):
     """Probability that k pairs have become b after one period without a detection, into survive[k, b].
 

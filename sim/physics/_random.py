@@ -21,7 +21,7 @@ def streams(seed: int, purpose: int, count: int) -> NDArray[np.uint64]:
     return np.random.SeedSequence([seed, purpose]).generate_state(4 * count, np.uint64).reshape(count, 4)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def next_bits(rng, i):
     """Draw 64 random bits from stream `i` (uint64)."""
     s0, s1, s2, s3 = rng[i, 0], rng[i, 1], rng[i, 2], rng[i, 3]
@@ -36,24 +36,33 @@ def next_bits(rng, i):
     return bits
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def uniform(rng, i):
     """Draw from (0, 1]."""
     return np.float64((next_bits(rng, i) >> _11) + _ONE) * _2_POW_MINUS_53
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def exponential(rng, i):
     """Draw an exponential number of mean 1."""
     return -math.log(uniform(rng, i))
 
 
-@njit(cache=True, nogil=True)
-def normal(rng, i):
-    """Draw a standard normal number (Marsaglia's polar method, the second one is thrown away)."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def normal(rng, i, spare):
+    """Draw a standard normal number (Marsaglia's polar method).
+
+    The method makes two at a time; `spare`, one float64, keeps the second one and is nan without it.
+    """
+    if not math.isnan(spare[0]):
+        x = spare[0]
+        spare[0] = math.nan
+        return x
     while True:
         x = 2.0 * uniform(rng, i) - 1.0
         y = 2.0 * uniform(rng, i) - 1.0
         r2 = x * x + y * y
         if 0.0 < r2 < 1.0:
-            return x * math.sqrt(-2.0 * math.log(r2) / r2)
+            stretch = math.sqrt(-2.0 * math.log(r2) / r2)
+            spare[0] = y * stretch
+            return x * stretch

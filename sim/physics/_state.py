@@ -56,7 +56,6 @@ SOURCE = np.dtype(
         ("efficiency", np.float64),
         ("pump_scale", np.float64),  # rate of biexcitons against the reference light
         ("top", np.int64),  # pairs that the pulse tables count to
-        ("peak", np.float64, (2,)),  # trap closed, open: largest proposal probability of any charge
         # ---- bias ----
         ("started", np.int64),
         ("cell", np.int64),  # cell in work, for a call that ran out of room
@@ -75,7 +74,10 @@ SOURCE = np.dtype(
         ("high", np.int64),
         ("relaxation", np.float64),
         ("fast", np.int64),
-        ("headroom", np.float64),
+        ("peak", np.float64),  # largest proposal probability of the charges in use
+        ("headroom", np.float64),  # proposals are drawn so many times too often, for charges that change
+        ("peak_hazard", np.float64),
+        ("mix_ready", np.int64),
         ("mix_low", np.int64),
         ("mix_high", np.int64),
         ("mix_hazard", np.float64),
@@ -86,15 +88,17 @@ SOURCE = np.dtype(
         ("q_rate", np.float64),
         ("q_budget", np.float64),
         ("q_since", np.float64),
+        ("q_at", np.float64),
         ("trap", np.int64),
         ("trap_rate", np.float64),
         ("trap_budget", np.float64),
         ("trap_since", np.float64),
+        ("trap_at", np.float64),
         # ---- pairs ----
         ("knowledge", np.int64),
         ("k", np.int64),
         ("decay_at", np.float64),
-        ("weight", np.float64),
+        ("weight", np.float64),  # chance that a forced detection stands
         ("pulse", np.int64),  # next laser pulse; in HIDDEN the first one not paid from the budget
         ("forget_k_pulse", np.int64),
         ("hazard", np.float64),
@@ -104,6 +108,7 @@ SOURCE = np.dtype(
         ("changes", np.int64),
         # ---- tables; row e = N_e + 1 starts at one extra hole, columns count pairs ----
         ("rng", np.uint64, (4, 4)),
+        ("spare", np.float64, (1,)),  # second half of a pair of normal numbers
         ("filling", np.float64, _STEPS),  # ln P(N+1)/P(N) with the Fermi level at the lowest level
         ("growth", np.float64, _STEPS),  # exchange rate against N = 0
         ("dwells", np.float64, (3, _CLASSES)),  # mean dwell times in ticks by q + 1
@@ -155,6 +160,7 @@ def make_source(dot: ChargedDot, detection: Detection, *, seed: int) -> NDArray[
         "sigma": detection.response_sigma_ticks,
         "period": 1,
         "headroom": 1.0,
+        "spare": np.nan,
         "rng": streams(seed, 0, 4),
         "filling": dot.filling_steps,
         "growth": np.exp(np.arange(MAX_ELECTRONS) / 6),

@@ -107,6 +107,7 @@ _BACKGROUND = np.dtype(
         ("decay", np.float64),
         ("offset", np.float64),
         ("sigma", np.float64),
+        ("spare", np.float64, (1,)),
         ("count", np.int64),
     ],
     align=True,
@@ -125,7 +126,7 @@ _DETECTOR = np.dtype(
 )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def insert(events, count, event):
     """Put `event` in its place among the first `count` sorted `events`."""
     j = count
@@ -135,7 +136,7 @@ def insert(events, count, event):
     events[j] = event
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _set_laser(state, at, period, per_pulse):
     """Let pulses from tick `at` on add `per_pulse` background counts."""
     s = state[0]
@@ -145,7 +146,7 @@ def _set_laser(state, at, period, per_pulse):
     s.pulse = -(-at // period)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _make_background(state, rng, until, events):
     """Add background events caused before `until` to the sorted `events`; False when these are full."""
     s = state[0]
@@ -162,7 +163,7 @@ def _make_background(state, rng, until, events):
             at = np.int64(s.dark_at[detector])
             s.dark_at[detector] += s.dark_gap * exponential(rng, _DARK + detector)
         else:
-            delay = s.offset + s.decay * exponential(rng, _LASER) + s.sigma * normal(rng, _LASER)
+            delay = s.offset + s.decay * exponential(rng, _LASER) + s.sigma * normal(rng, _LASER, s.spare)
             at = laser_at + np.int64(math.floor(delay))
             detector = np.int64(next_bits(rng, _LASER) >> np.uint64(63))
             # within the pulse the budget goes on from where it ended: several counts can share a pulse
@@ -173,7 +174,7 @@ def _make_background(state, rng, until, events):
     return False
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _detect(state, rng, until, light, background, ticks, inputs):
     """Merge sorted events before `until` and write the pulses that the live photodiodes make.
 
@@ -216,7 +217,7 @@ def _detect(state, rng, until, light, background, ticks, inputs):
     return written, i, j
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _clear_run(log_miss, rng, detector):
     """Draw how many detections pass without an afterpulse; `log_miss` is ln(1 - its probability)."""
     if log_miss == 0.0:
@@ -242,6 +243,7 @@ class Photodiodes:
         background["budget"] = exponential(self._rng, _LASER)
         background["decay"] = detection.laser_background_decay_ns * TICKS_PER_NS
         background["offset"] = detection.response_offset_ns * TICKS_PER_NS
+        background["spare"] = np.nan
         background["sigma"] = detection.response_sigma_ticks
         self._detector = photodiodes = np.zeros(1, _DETECTOR)
         photodiodes["dead"] = round(detection.dead_time_ns * TICKS_PER_NS)

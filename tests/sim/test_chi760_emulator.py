@@ -1,4 +1,4 @@
-"""The emulated CHI 760C: macro grammar, refusals, time on the bench's clock, the cell, and every fault."""
+"""The emulated CHI 760C: its time on the bench's clock, the cell, the instrument chain, and every fault."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from qdlab.sim.emulators.chi760 import (
     SubprocessChi760,
     TextFormat,
 )
-from qdlab.sim.emulators.chi760.macro import MacroRefusedError, check, read_commands
 from qdlab.sim.physics.cell import Cell, CellParameters
 
 CV = ["tech=cv", "ei=0", "eh=0", "el=-0.1", "pn=n", "v=0.2", "cl=2", "si=0.001", "qt=2", "sens=1e-5"]
@@ -85,35 +84,12 @@ def rows(path: Path) -> np.ndarray:
     return np.array([[float(x) for x in line.split(", ")] for line in lines[first:] if line])
 
 
-# ---- grammar ----
-
-
-def test_a_macro_is_read_in_any_case_with_any_separator_and_line_end():
-    plain = check(read_commands(macro_bytes(["tech=cv", "ei=0.1", "el=-1", "qt=1e0", "run"])))
-    lines = ["", "TECH : CV", " E I= 0.1 ; start", "el:-1#low", "; all comment", "qt = 1e0", "Run"]
-    assert check(read_commands(macro_bytes(lines))) == plain
-    assert check(read_commands(macro_bytes(lines, "\n"))) == plain
-
-
-def test_a_length_beyond_the_text_is_tolerated_and_a_shorter_one_cuts_it():
-    text = b"tech=cv\nbeep\nrun\n"
-    assert [c.name for c in read_commands(struct.pack("<I", 611) + text)] == ["tech", "beep", "run"]
-    assert [c.name for c in read_commands(struct.pack("<I", 10) + text)] == ["tech", "be"]
-
-
-def test_without_the_length_the_first_four_characters_are_lost():
-    assert read_commands(b"folder: x\nrun\n")[0].name == "er"
-    with pytest.raises(MacroRefusedError, match="Can not read"):
-        read_commands(b"run")
-
-
-def test_nothing_after_end_is_read():
-    assert check(read_commands(macro_bytes(["beep", "end", "nonsense"]))) == []
+# ---- macros ----
 
 
 def test_tech_resets_every_parameter_but_no_control_state(tmp_path):
     lines = ["cellon", *CV, "run", "tech=cv", "el=-0.1", "v=0.1", "run", "tsave: a", *QUIT]
-    program, bench, launcher = run(tmp_path, lines)
+    program, _, launcher = run(tmp_path, lines)
     assert not program.running()
     text = (tmp_path / "a.txt").read_text()
     assert "High E (V) = 0.5" in text
@@ -121,44 +97,11 @@ def test_tech_resets_every_parameter_but_no_control_state(tmp_path):
     assert launcher.box.cell_on
 
 
-# ---- refusals ----
-
-
-@pytest.mark.parametrize(
-    ("lines", "says"),
-    [
-        (["tech=xyz"], "unknown technique"),
-        (["tech=dpv"], "does not have the technique dpv"),
-        (["frobnicate"], "unknown command"),
-        (["autosens"], "does not have the command autosens"),
-        (["for: 3"], "does not have the command for"),
-        (["tech=cv", "el=-10.1"], "el = -10.1 out of range"),
-        (["tech=cv", "v=20000"], "out of range"),
-        (["tech=cv", "si=0.0005"], "out of range"),
-        (["tech=cv", "cl=2.5"], "out of range"),
-        (["tech=cv", "sens=5e-6"], "out of range"),
-        (["tech=cv", "sens=1"], "out of range"),
-        (["tech=cv", "ei=zero"], "not a number"),
-        (["tech=cv", "ei=nan"], "out of range"),
-        (["tech=cv", "pn=x"], "neither p nor n"),
-        (["tech=cv", "eh=0", "el=-0.005", "run"], "less than 0.01 V"),
-        (["tech=cv", "eh=7", "el=-7", "run"], "exceeds 13.1 V"),
-        (["tech=lsv", "ei=0", "ef=0", "run"], "less than 0.01 V"),
-        (["tech=i-t", "si=1", "st=0.5", "run"], "shorter"),
-        (["tech=step", "run"], "no step"),
-        (["delay: 1.5"], "whole number"),
-        (["forcequit"], "yesiamsure"),
-        (["save: a"], "no data"),
-        ([*CV, "run", "save: a.b"], "bad file name"),
-        (["folder: /no/such/place"], "folder does not exist"),
-    ],
-)
-def test_a_faulty_macro_gets_a_dialog_and_nothing_runs(tmp_path, lines, says):
-    program, bench, launcher = run(
-        tmp_path, [*CV, "run", *SAVE, *lines, *QUIT] if lines[0] != "save: a" else lines
-    )
+def test_a_faulty_macro_gets_a_dialog_and_nothing_runs(tmp_path):
+    program, bench, launcher = run(tmp_path, [*CV, "run", *SAVE, "qt=-1", *QUIT])
+    bench.clock.sleep(60.0)
     assert program.running()
-    assert says in program.dialog()
+    assert program.dialog() == "Macro Command: Line 15: qt = -1 out of range (0 to 100000)"
     assert not bench.applied
     assert not launcher.box.cell_on
     assert [p.name for p in tmp_path.iterdir()] == ["m.mcr"]
@@ -205,7 +148,7 @@ def test_without_forcequit_the_program_stays_and_keeps_the_port(tmp_path):
 
 
 def test_a_run_follows_the_clock_from_start_up_to_the_end_of_the_program(tmp_path):
-    program, bench, launcher = run(tmp_path, [*CV, "run", *SAVE, *QUIT])
+    _, bench, launcher = run(tmp_path, [*CV, "run", *SAVE, *QUIT])
     first_s = bench.applied[0][0]
     assert 2.25 <= first_s <= 3.75
     assert bench.applied[0][1] == (0.0, 0.0)
@@ -317,7 +260,7 @@ def test_the_dummy_is_a_thousand_ohm_and_leaves_the_cell_alone(tmp_path):
 def test_every_single_conversion_is_a_16_bit_code(tmp_path):
     run(tmp_path, [*CV, "v=2", "sens=1e-4", "run", *SAVE, *QUIT], form=TextFormat(digits=10))
     codes = rows(tmp_path / "a.txt")[:, 1] / 1e-4 / CODE_V
-    assert np.abs(codes - np.rint(codes)).max() < 1e-5
+    assert np.abs(codes - np.rint(codes)).max() < 1e-4  # 654 codes in single precision
     assert len(np.unique(np.rint(codes))) > 3
 
 

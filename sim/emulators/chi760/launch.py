@@ -193,7 +193,11 @@ class RunningSubprocess:
                     _schedule(self._launcher.clock, arguments[0], self._serve)
                     return
                 self._connection.send(self._answer(verb, arguments))
-        except (EOFError, ConnectionError, _EndedError):  # it ended or was ended
+        except (EOFError, ConnectionError):  # the program has ended
+            self._end()
+        except OSError:  # closed from another thread by terminate(); otherwise it is a fault of ours
+            if self.running():
+                raise
             self._end()
 
     def _answer(self, verb: str, arguments: list[Any]) -> tuple[bool, Any]:
@@ -219,7 +223,7 @@ class RunningSubprocess:
         deadline = time.monotonic() + _ANSWER_S
         while time.monotonic() < deadline:
             if not self.running():
-                raise _EndedError
+                raise EOFError
             try:
                 connection = Connection(self._server.accept()[0].detach())
             except TimeoutError:
@@ -228,10 +232,6 @@ class RunningSubprocess:
             answer_challenge(connection, self._key)
             return connection
         raise TimeoutError(f"the started CHI program did not call back within {_ANSWER_S:g} s; end it")
-
-
-class _EndedError(Exception):
-    """The program ended before it called back."""
 
 
 def _schedule(clock: SimulatedClock, delay_s: float, action: Any) -> None:

@@ -58,8 +58,11 @@ def shortest(value: Value) -> str:
 
 
 def scientific(value: float, digits: int) -> str:
-    """A number as it stands in the rows: `7.244e-9`, `1.000e+1`."""
-    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    """A number as it stands in the rows: `7.244e-9`, `1.000e+1`; halves are rounded away from zero.
+
+    Real files have single precision, where the next number is 6e-8 away: lifting by 1e-12 turns halves only.
+    """
+    mantissa, exponent = f"{value * (1 + 1e-12):.{digits - 1}e}".split("e")
     return f"{mantissa}e{int(exponent):+d}"
 
 
@@ -131,9 +134,10 @@ def _columns(plan: Plan, form: TextFormat) -> list[str]:
 
 def _rows(data: DataSet, form: TextFormat) -> Iterator[str]:
     plan, kept = data.plan, slice(data.plan.skipped, len(data.values))
-    times_s, charge_c = plan.times_s()[kept], (np.cumsum(data.values) * plan.sample_s)[kept]
+    times_s = (np.arange(1, plan.samples + 1, dtype=np.float32) * np.float32(plan.sample_s))[kept]
+    charge_c = (np.cumsum(data.values) * plan.sample_s)[kept]
     sweep = plan.technique in _SWEEPS
-    first = [f"{v + 0.0:.3f}" for v in _labels(plan)[kept]] if sweep else _column(times_s, form)
+    first = [f"{v:.3f}" for v in _labels(plan)[kept]] if sweep else _column(times_s, form)
     columns = [first, _column(data.values[kept], form)]
     if form.charge and plan.technique != "ocpt":
         columns.append(_column(charge_c, form))
@@ -152,11 +156,18 @@ def _rows(data: DataSet, form: TextFormat) -> Iterator[str]:
 
 
 def _labels(plan: Plan) -> NDArray[np.float64]:
-    return np.round(plan.labels_v(), 9)
+    """Labels with the minus that zero has in real files: within the first segment and on rising ones."""
+    labels_v, start = np.round(plan.labels_v(), 9) + 0.0, 0
+    for k, piece in enumerate(plan.pieces):
+        inside = labels_v[start + 1 : start + piece.samples]
+        if k == 0 or piece.end_v > piece.start_v:
+            inside[inside == 0.0] = -0.0
+        start += piece.samples
+    return labels_v
 
 
-def _column(values: NDArray[np.float64], form: TextFormat) -> list[str]:
-    return [scientific(value, form.digits) for value in values.tolist()]
+def _column(values: NDArray[np.floating], form: TextFormat) -> list[str]:
+    return [scientific(value, form.digits) for value in values.astype(np.float32).tolist()]
 
 
 def _segments(data: DataSet) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.float64]]]:
