@@ -33,13 +33,14 @@ def draw_voltammetry_flid(
 ) -> None:
     """Draw intensity over the bias ramp, FLID coloured by bias, decays of X0 and X-, and voltammogram."""
     figure = _figure((13, 8.2))
-    grid = figure.add_gridspec(2, 12, height_ratios=(1, 1.45), hspace=0.32, wspace=2.2)
-    _trace(figure.add_subplot(grid[0, :]), result, reference)
-    _flid(figure.add_subplot(grid[1, :6]), result, reference)
-    _decays(figure.add_subplot(grid[1, 6:9]), result)
-    _voltammogram(figure.add_subplot(grid[1, 9:]), sweeps, reference)
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.5))
+    _trace(top.subplots(), result, reference)
+    flid, decays, voltammogram = bottom.subplots(1, 3, width_ratios=(1.75, 1, 1))
+    _flid(flid, result, reference)
+    _decays(decays, result)
+    _voltammogram(voltammogram, sweeps, reference)
     ended = "" if result.status == "finished" else f" – run {result.status}"
-    figure.suptitle(f"{title}{ended}", fontsize=13, x=0.06, ha="left")
+    figure.suptitle(f"{title}{ended}", fontsize=13, x=0.01, ha="left")
     figure.savefig(path)
 
 
@@ -141,7 +142,7 @@ def _flid(axes: Axes, result: VoltammetryFlidResult, reference: str) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(0.3, 300)
-    axes.set_ylim(0.1, 100)
+    axes.set_ylim(0.5, 80)
     axes.legend(frameon=False, fontsize=9, loc="upper left")
     _label(
         axes, "lifetime (ns)", "intensity, background subtracted (kc/s)",

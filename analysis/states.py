@@ -24,6 +24,8 @@ _CLASS_EDGES_NS = (6.0, 25.0, 70.0)
 """Micro-time classes, counted from time zero."""
 _MIN_STRETCH_BINS = 5
 _MIN_STRETCH_PHOTONS = 60
+_TOO_DARK = 3.5
+"""Standard deviations by which one bin may be darker than its stretch."""
 _ABOVE_BACKGROUND = 5.0
 """Standard deviations by which a stretch must exceed the background."""
 _SPREAD = 0.03
@@ -121,19 +123,11 @@ def _cut(
     n_classes = len(_CLASS_EDGES_NS) + 1
     cell = time_bin * n_classes + class_of[np.minimum(dtime, len(class_of) - 1)]
     counts = np.bincount(cell, minlength=(n_bins + 1) * n_classes)[: n_bins * n_classes]
-    edges = change_points(counts.reshape(n_bins, n_classes).astype(np.int64))
-
-    first, last = edges[:-1] + 1, edges[1:] - 1
-    kept = last - first >= _MIN_STRETCH_BINS
-    first, last = first[kept], last[kept]
-    if len(first) == 0:
-        nothing = np.empty(0)
-        return _Stretches(nothing, np.empty(0, np.int64), nothing, nothing, nothing, np.full(len(sync), -1))
-    of_photon = np.searchsorted(first, time_bin, side="right") - 1
-    of_photon[(of_photon < 0) | (time_bin >= last[of_photon])] = -1
-    duration = (last - first) * bin_syncs * period_s
-    histograms = _histograms(of_photon, dtime, len(first), estimator)
-    found = estimator.estimate(histograms, duration)
+    counts = counts.reshape(n_bins, n_classes).astype(np.int64)
+    of_bin, n_stretches = _stretch_of_bin(change_points(counts), counts.sum(axis=1))
+    of_photon = np.append(of_bin, -1)[time_bin]  # photons after the last whole bin belong to none
+    duration = np.bincount(of_bin[of_bin >= 0], minlength=n_stretches) * bin_syncs * period_s
+    found = estimator.estimate(_histograms(of_photon, dtime, n_stretches, estimator), duration)
     return _Stretches(
         duration_s=duration,
         photons=found.photons,
@@ -142,6 +136,30 @@ def _cut(
         lifetime_err=found.error_ns / found.lifetime_ns,
         of_photon=of_photon,
     )
+
+
+def _stretch_of_bin(
+    edges: NDArray[np.int64], photons: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], int]:
+    """Stretch of each time bin, -1 for none, and the number of stretches.
+
+    The first and last bin of a stretch belong to none, since a change falls somewhere inside a bin. Nor do
+    bins far too dark for their stretch and their neighbours: visits to X+ that are too short to be cut out
+    would dim X0 by 0.1 %.
+    """
+    of_bin = np.full(len(photons), -1, np.int64)
+    n_stretches = 0
+    for first, last in zip(edges[:-1] + 1, edges[1:] - 1, strict=True):
+        if last - first < _MIN_STRETCH_BINS:
+            continue
+        inside = photons[first:last]
+        mean = np.median(inside)
+        dark = np.convolve(inside < mean - _TOO_DARK * np.sqrt(mean), np.ones(3), "same") > 0
+        if np.count_nonzero(~dark) < _MIN_STRETCH_BINS:
+            continue
+        of_bin[first:last][~dark] = n_stretches
+        n_stretches += 1
+    return of_bin, n_stretches
 
 
 def _class_of_dtime(estimator: LifetimeEstimator) -> NDArray[np.int64]:

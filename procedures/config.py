@@ -59,7 +59,7 @@ def validated(model: type[AnyTable], table: object, *, where: str) -> AnyTable:
     try:
         return model.model_validate(_lists_to_tuples(table))
     except ValidationError as error:
-        first = error.errors()[0]
+        first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")  # a typo explains the rest
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise ConfigError(

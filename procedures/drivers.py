@@ -100,6 +100,7 @@ def _build_chi760c(table: ChiTable, around: Surroundings) -> Device:
         from ..instruments.chi.windows_program import WindowsProgram
 
         launcher = WindowsProgram(Path(table.connection))
+    launcher.check()
     return CHI760C(
         launcher,
         clock=around.clock,

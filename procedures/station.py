@@ -128,9 +128,12 @@ class Station:
         work = tempfile.TemporaryDirectory(prefix="qdlab-", ignore_cleanup_errors=True)
         around = Surroundings(bench.clock if bench else RealClock(), Path(work.name), ask, bench)
         built: dict[str, Any] = {}
-        for role, table in self.tables.items():
-            driver = find_driver(table.driver, role, where=str(self.path))
-            built[role] = driver.build(table, around)
+        try:
+            for role, table in self.tables.items():
+                built[role] = find_driver(table.driver, role, where=str(self.path)).build(table, around)
+        except BaseException:
+            work.cleanup()
+            raise
         return Rig(self, around.clock, bench, work, **built)
 
 

@@ -103,7 +103,8 @@ class WindowsProgram:
         """The program's path; raises VendorSoftwareMissingError where it cannot be started."""
         if sys.platform != "win32":
             raise VendorSoftwareMissingError(
-                'the CHI program runs on Windows only; set connection = "simulated" for the CHI 760C here'
+                f"the CHI program {self._executable} runs on Windows only; "
+                'set connection = "simulated" for the CHI 760C here'
             )
         if not self._executable.is_file():
             raise VendorSoftwareMissingError(

@@ -252,12 +252,11 @@ class EmulatedTh260Lib(EmulatedBoard):
             if "th260_events_dropped" in self._bench.faults:
                 kept = (ticks < recording.settings.start_tick + _FAULT_AFTER_TICKS) | (ticks % 10 != 0)
                 ticks, inputs = ticks[kept], inputs[kept]
+                if until_tick - self._start_tick >= _FAULT_AFTER_TICKS:
+                    recording.fifo.raise_flag(Flag.EVENTS_DROPPED)
             recording.feed(until_tick, (ticks, inputs), markers, error=self._error(recording))
-        self._fed_tick = until_tick
-        if recording is not None and self._running:
-            if self._fault("th260_events_dropped"):
-                recording.fifo.raise_flag(Flag.EVENTS_DROPPED)
             recording.fifo.wait_for_reader()
+        self._fed_tick = until_tick
 
     def _error(self, recording: Recording) -> tuple[int, Flag] | None:
         """When and how the measurement goes wrong."""
