@@ -138,9 +138,7 @@ def _cut(
     )
 
 
-def _stretch_of_bin(
-    edges: NDArray[np.int64], photons: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], int]:
+def _stretch_of_bin(edges: NDArray[np.int64], photons: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
     """Stretch of each time bin, -1 for none, and the number of stretches.
 
     The first and last bin of a stretch belong to none, since a change falls somewhere inside a bin. Nor do

@@ -142,6 +142,10 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with every error.")] = False,
 ) -> None:
     """Options before the command."""
+    if debug:
+        import logging
+
+        logging.basicConfig(level=logging.INFO)
     if version:
         from importlib.metadata import version as version_of
 

@@ -46,7 +46,9 @@ def run_and_report(
     _print_plan(console, run)
     outcome = _run_with_progress(console, run)
     if outcome.status != "finished":
-        Console(stderr=True, highlight=False).print(f"qdlab: run {outcome.status}: {outcome.reason}")
+        print(f"qdlab: run {outcome.status}: {outcome.reason}", file=sys.stderr)
+    for warning in outcome.warnings:
+        print(f"qdlab: warning: {warning}", file=sys.stderr)
     _report(console, outcome)
     console.print(str(outcome.path), soft_wrap=True)
     return outcome.exit_status

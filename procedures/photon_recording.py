@@ -31,6 +31,11 @@ class PhotonRecording:
         return int(self.counts.sum())
 
     @property
+    def recording(self) -> bool:
+        """True from `start` to `finish`."""
+        return self._decoder is not None
+
+    @property
     def duration_s(self) -> float:
         """Time of the last record on the photons' clock, in seconds."""
         return self._decoder.last_time * self._tick_s if self._decoder else 0.0

@@ -18,6 +18,8 @@ from .station import Rig
 
 log = logging.getLogger(__name__)
 
+NO_PHOTONS_S = 2.0
+"""A measurement without any count for so long is not a dark one but a broken one."""
 POLL_S = 0.1
 """How often a waiting procedure looks at the rig, in seconds of its clock."""
 
@@ -81,6 +83,7 @@ class RigProcedure(Procedure):
         """Connect every instrument and note who answered."""
         self._plan = self.preflight(self.rig)
         self._began_s = self.rig.clock.now()
+        self._problems: list[str] = []
         self.photons = PhotonRecording(self.rig.counter, self.record)
         with self._noting_failure():
             identities = {}
@@ -102,18 +105,19 @@ class RigProcedure(Procedure):
 
     def shutdown(self) -> None:
         """Make the rig safe, fetch what the counter still holds, and close the record. Never raises."""
-        problems = self.rig.make_safe()
+        problems = [*self._problems, *self.rig.make_safe()]
         try:
             self.photons.finish()
         except Exception as error:  # whatever it is, the rest of the shutdown must go on
             problems.append(f"counter: {error}")
             log.exception("the last photons could not be fetched")
-        problems += [p for p in self.rig.close() if p not in problems]
+        problems += self.rig.close()
         if self.status_name == "running":
             self._end("aborted", "stopped before the experiment began", AbortedError("stopped"))
-        if problems:
-            self._end("failed", "; ".join(filter(None, [self.status_reason, *problems])))
-            self.error = self.error or InstrumentError(self.status_reason)
+        for problem in problems:
+            if problem.partition(": ")[2] not in self.status_reason:
+                reason = "; ".join(filter(None, [self.status_reason, problem]))
+                self._end("failed", reason, self.error or InstrumentError(problem))
         try:
             self._store_settings()
             self.record.finish(self.status_name, self.status_reason)
@@ -133,7 +137,7 @@ class RigProcedure(Procedure):
         for _ in range(polls):
             self.rig.clock.sleep(duration_s / polls)
             self.photons.pump()
-            self._check_interlocks()
+            self._check_limits()
             self._tell(phase)
             if self.should_stop():
                 raise AbortedError("stopped by the operator")
@@ -142,6 +146,16 @@ class RigProcedure(Procedure):
         """Write a line to the run's log."""
         self.record.log(message, self.rig.clock.now())
         log.info(message)
+
+    def warn(self, message: str) -> None:
+        """Note something that the run goes on with, once; the run file keeps it."""
+        if message not in self.record.header["warnings"]:
+            self.record.header["warnings"].append(message)
+            self.note(f"warning: {message}")
+
+    def note_problem(self, where: str, error: Exception) -> None:
+        """Keep an error that came up while another one was being dealt with; the run fails with both."""
+        self._problems.append(f"{where}: {error}")
 
     def emit_row(self, row: dict[str, Any]) -> None:
         """Emit one row of DATA_COLUMNS; numpy scalars become Python numbers, anything else is refused."""
@@ -154,7 +168,14 @@ class RigProcedure(Procedure):
 
     # ---- inside ----
 
-    def _check_interlocks(self) -> None:
+    def _check_limits(self) -> None:
+        if self.photons.duration_s > NO_PHOTONS_S and self.photons.total == 0:
+            raise InstrumentError(
+                f"not one photon in {NO_PHOTONS_S:g} s, not even a dark count: check that the detectors are on, "
+                "connected and open"
+            )
+        if self.photons.recording and self.rig.counter.flags().events_dropped:
+            self.warn("the counter dropped events: the rate was too high for it at some time; attenuate the light")
         limit_hz = self.rig.count_rate_limit_hz
         for channel, rate_hz in enumerate(self.photons.rates_hz):
             if rate_hz > limit_hz:

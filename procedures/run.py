@@ -43,6 +43,7 @@ class RunOutcome:
     reason: str
     path: Path
     exit_status: int
+    warnings: tuple[str, ...]
 
 
 def prepare_run(
@@ -94,7 +95,13 @@ def execute_run(run: PreparedRun, watch: Callable[[RigProcedure], None], stop: t
             worker.stop()
         threading.Thread.join(worker, 0.1)
     path = write_run_file(procedure.record.folder)
-    return RunOutcome(procedure.status_name, procedure.status_reason, path, _exit_status(procedure))
+    return RunOutcome(
+        procedure.status_name,
+        procedure.status_reason,
+        path,
+        _exit_status(procedure),
+        tuple(procedure.record.header["warnings"]),
+    )
 
 
 def _exit_status(procedure: RigProcedure) -> int:
@@ -112,6 +119,7 @@ def _header(run: PreparedRun) -> dict[str, Any]:
     bench = rig.bench
     return {
         "kind": procedure.kind,
+        "warnings": [],
         "procedure": type(procedure).__name__,
         "parameters": procedure.parameter_values(),
         "experiment_toml": run.experiment_path.read_text(encoding="utf-8"),

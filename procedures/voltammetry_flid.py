@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from ..instruments.base import InstrumentError
 from ..instruments.photon_counter import CounterSettings, InputSettings, TttrMode
 from ..instruments.potentiostat import CyclicVoltammetry, Hold, PotentiostatRun, Technique
 from .errors import QdlabError, RefusedError
@@ -109,9 +110,15 @@ class VoltammetryFLID(RigProcedure):
                 if rig.clock.now() - last_row_s >= 1.0:
                     last_row_s = rig.clock.now()
                     self._emit_progress_row()
-            self.record.add_potentiostat(run.result())
+            records = run.result()
+            self.record.add_potentiostat(records)
+            for warning in dict.fromkeys(w for record in records for w in record.warnings):
+                self.warn(f"potentiostat: {warning}")
         except BaseException:
-            run.abort()
+            try:
+                run.abort()
+            except InstrumentError as error:
+                self.note_problem("potentiostat", error)
             self.record.add_potentiostat(run.partial_result())
             raise
         self.note("potentiostat program ended")

@@ -46,9 +46,17 @@ class Fifo:
         self._host_late = False
         self.flags = _NO_FLAG
         self.finished = False
+        self.broken = False
         self.stopped = False
 
-    def push(self, words: NDArray[np.uint32], *, finished: bool = False, flags: Flag = _NO_FLAG) -> None:
+    def push(
+        self,
+        words: NDArray[np.uint32],
+        *,
+        finished: bool = False,
+        broken: bool = False,
+        flags: Flag = _NO_FLAG,
+    ) -> None:
         """Add records; those that do not fit are lost, and so is all that follows."""
         with self._changed:
             if Flag.FIFO_FULL not in self.flags:
@@ -59,6 +67,7 @@ class Fifo:
                     flags |= Flag.FIFO_FULL
             self.flags |= flags
             self.finished |= finished
+            self.broken |= broken
             self._changed.notify_all()
 
     def raise_flag(self, flag: Flag) -> None:
@@ -175,12 +184,18 @@ class Recording:
         self._waiting_markers = NO_EVENTS
 
     def feed(
-        self, until_tick: int, pulses: Events, markers: Events, *, error: tuple[int, Flag] | None = None
+        self,
+        until_tick: int,
+        pulses: Events,
+        markers: Events,
+        *,
+        error: tuple[int, Flag | None] | None = None,
     ) -> None:
         """Record pulses (ticks, inputs) and markers (ticks, bits) before `until_tick`.
 
-        `error` is a tick at which something goes wrong, and the flag that tells; it ends the recording,
-        except for a lost sync in T2 mode, where only the sync records end.
+        `error` is a tick at which something goes wrong, and the flag that tells, or None where the
+        transfer to the host breaks. It ends the recording, except for a lost sync in T2 mode, where only
+        the sync records end.
         """
         s = self.settings
         if self.fifo.finished:
@@ -197,7 +212,10 @@ class Recording:
         finished = horizon >= end_tick
         to_tick = end_tick if finished else horizon - (horizon - s.start_tick) % self._quantum
         words = self._release(to_tick, finished)
-        self.fifo.push(words, finished=finished, flags=flag if finished else _NO_FLAG)
+        if finished:
+            self.fifo.push(words, finished=True, broken=flag is None, flags=flag or _NO_FLAG)
+        else:
+            self.fifo.push(words)
 
     def _shifted_survivors(self, ticks: Ticks, inputs: NDArray[np.uint8]) -> Events:
         """What survives the dead times, delayed by the channel offsets."""

@@ -41,10 +41,11 @@ FAULTS = {
     "th260_no_photons": "The detectors are off: no pulses at any input.",
     "th260_events_dropped": "The board drops a tenth of the events from one second on, and says so.",
 }
-_ENDING_FAULTS = {
+_ENDING_FAULTS: dict[str, Flag | None] = {
     "th260_fifo_overrun": Flag.FIFO_FULL,
     "th260_sync_lost": Flag.SYNC_LOST,
     "th260_hardware_error": Flag.SYSTEM_ERROR,
+    "th260_dll_error": None,
 }
 _FAULT_AFTER_TICKS = TICKS_PER_S
 
@@ -158,8 +159,11 @@ class EmulatedTh260Lib(EmulatedBoard):
         """Fetch at most `count` records; waits a few milliseconds when there are none."""
         self._require_mode(index, T2, T3)
         require(th260lib.READ_MIN_WORDS <= count <= th260lib.READ_MAX_WORDS, CODE["INVALID_ARGUMENT"])
-        require(not self._fault("th260_dll_error"), CODE["DMA_FAIL"])
-        actual[0] = self._recording.fifo.read(words, count) if self._recording else 0
+        if self._recording is None:
+            actual[0] = 0
+            return
+        actual[0] = self._recording.fifo.read(words, count)
+        require(actual[0] > 0 or not self._recording.fifo.broken, CODE["DMA_FAIL"])
 
     @exported("TH260_GetHistogram")
     def get_histogram(self, index: int, counts: Any, channel: int, clear: int) -> None:
@@ -258,8 +262,8 @@ class EmulatedTh260Lib(EmulatedBoard):
             recording.fifo.wait_for_reader()
         self._fed_tick = until_tick
 
-    def _error(self, recording: Recording) -> tuple[int, Flag] | None:
-        """When and how the measurement goes wrong."""
+    def _error(self, recording: Recording) -> tuple[int, Flag | None] | None:
+        """When the measurement goes wrong, and with which flag; without one where the transfer fails."""
         start_tick = recording.settings.start_tick
         for name, flag in _ENDING_FAULTS.items():
             if name in self._bench.faults:
@@ -267,11 +271,6 @@ class EmulatedTh260Lib(EmulatedBoard):
         if self._sync_period_ticks != recording.settings.period_ticks:
             return self._fed_tick, Flag.SYNC_LOST
         return None
-
-    def _fault(self, name: str) -> bool:
-        """Whether this fault of a running measurement has come."""
-        running_ticks = self._fed_tick - self._start_tick
-        return name in self._bench.faults and self._running and running_ticks >= _FAULT_AFTER_TICKS
 
     # ---- inside ----
 
@@ -290,9 +289,12 @@ class EmulatedTh260Lib(EmulatedBoard):
     @property
     def _sync_period_ticks(self) -> int:
         """Period of the pulses at the sync input; 0 when it sees none."""
-        runs = (
-            self._bench.sync_running and self._state.sync.sees_pulses and not self._fault("th260_sync_lost")
+        broken_off = (
+            "th260_sync_lost" in self._bench.faults
+            and self._running
+            and self._fed_tick - self._start_tick >= _FAULT_AFTER_TICKS
         )
+        runs = self._bench.sync_running and self._state.sync.sees_pulses and not broken_off
         return self._bench.light.period_ticks if runs else 0
 
     @property
