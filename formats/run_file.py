@@ -6,6 +6,7 @@ With photons in it, it is a Photon-HDF5 file. What is qdlab's own stands in `/us
     markers/        timestamps (int64, sync number), bits (uint8, the four marker lines)
     potentiostat/NNNN/  time_s, potential_v, current_a (float64), overload (bool); attribute about (JSON);
                     vendor/ the program's own files, byte for byte (uint8)
+    leftovers/      of a failed run: what the vendor's program had in its folder (uint8)
     log             text, one line per event with the rig's clock in seconds
     truth/          what a simulated bench planted; no analysis reads it
 """
@@ -30,6 +31,7 @@ from .tttr import RecordType, TttrDecoder
 
 PART_SUFFIX = ".part"
 POTENTIOSTAT_ARRAYS = ("time_s", "potential_v", "current_a", "overload")
+LEFTOVERS = "leftovers"
 WORDS_FILE = "photons.u32"
 WORDS_PER_BLOCK = 4 << 20
 _OWN = "/user/qdlab"
@@ -64,6 +66,8 @@ def write_run_file(part: Path) -> Path:
         own.attrs["header"] = json.dumps(header)
         photons = _write_photons(file, part, header) if "photons" in header else 0
         _write_potentiostat(own.create_group("potentiostat"), part)
+        for left in sorted(f for f in (part / LEFTOVERS).rglob("*") if f.is_file()):
+            own[left.relative_to(part).as_posix()] = np.fromfile(left, np.uint8)
         own["log"] = (part / "log.txt").read_text(encoding="utf-8")
         if (part / "truth.h5").exists():
             with h5py.File(part / "truth.h5") as truth:

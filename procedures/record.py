@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..formats.h5_tree import write_tree
-from ..formats.run_file import PART_SUFFIX, POTENTIOSTAT_ARRAYS, write_atomically
+from ..formats.run_file import LEFTOVERS, PART_SUFFIX, POTENTIOSTAT_ARRAYS, write_atomically
 from ..instruments.potentiostat import PotentiostatRecord
 from .errors import RefusedError
 
@@ -109,6 +109,13 @@ class RunRecord:
                 "vendor_files": sorted(record.vendor_files),
             }
             write_atomically(self.folder / f"{name}.json", json.dumps(about, indent=1, default=_plain))
+
+    def keep_leftovers(self, folder: Path) -> None:
+        """Store the files that a vendor's program left in its folder, for whoever looks into a failed run."""
+        for file in sorted(f for f in folder.rglob("*") if f.is_file() and f.suffix != ".lock"):
+            kept = self.folder / LEFTOVERS / file.relative_to(folder)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, kept)
 
     def store_truth(self, truth: Mapping[str, Any]) -> None:
         """Store what the bench planted; no analysis reads it."""

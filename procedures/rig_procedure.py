@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,24 +108,15 @@ class RigProcedure(Procedure):
     def shutdown(self) -> None:
         """Make the rig safe, fetch what the counter still holds, and close the record. Never raises."""
         problems = [*self._problems, *self.rig.make_safe()]
-        try:
-            self.photons.finish()
-        except Exception as error:  # whatever it is, the rest of the shutdown must go on
-            problems.append(f"counter: {error}")
-            log.exception("the last photons could not be fetched")
+        problems += _attempt("counter", self.photons.finish)
+        if self.status_name != "finished":
+            problems += _attempt("record", lambda: self.record.keep_leftovers(Path(self.rig.work.name)))
         problems += self.rig.close()
+        problems += _attempt("record", self._store_settings)
         if self.status_name == "running":
             self._end("aborted", "stopped before the experiment began", AbortedError("stopped"))
-        for problem in problems:
-            if problem.partition(": ")[2] not in self.status_reason:
-                reason = "; ".join(filter(None, [self.status_reason, problem]))
-                self._end("failed", reason, self.error or InstrumentError(problem))
-        try:
-            self._store_settings()
-            self.record.finish(self.status_name, self.status_reason)
-        except Exception as error:  # a shutdown that raises would leave pymeasure's queue dead
-            self._end("failed", f"the record could not be closed: {error}", error)
-            log.exception("the record could not be closed")
+        self._fail_with(problems)
+        self._fail_with(_attempt("record", lambda: self.record.finish(self.status_name, self.status_reason)))
 
     # ---- what perform() uses ----
 
@@ -175,7 +168,9 @@ class RigProcedure(Procedure):
                 "connected and open"
             )
         if self.photons.recording and self.rig.counter.flags().events_dropped:
-            self.warn("the counter dropped events: the rate was too high for it at some time; attenuate the light")
+            self.warn(
+                "the counter dropped events: the rate was too high for it at some time; attenuate the light"
+            )
         limit_hz = self.rig.count_rate_limit_hz
         for channel, rate_hz in enumerate(self.photons.rates_hz):
             if rate_hz > limit_hz:
@@ -202,6 +197,13 @@ class RigProcedure(Procedure):
         """The potential that should be applied now, where the procedure knows it."""
         return None
 
+    def _fail_with(self, problems: list[str]) -> None:
+        """End as failed when there were problems; those that the reason tells already add nothing to it."""
+        for problem in problems:
+            if problem.partition(": ")[2] not in self.status_reason:
+                reason = "; ".join(filter(None, [self.status_reason, problem]))
+                self._end("failed", reason, self.error or InstrumentError(problem))
+
     def _noting_failure(self) -> _NotingFailure:
         return _NotingFailure(self)
 
@@ -214,6 +216,16 @@ class RigProcedure(Procedure):
         header["settings"] = {role: device.settings() for role, device in self.rig.devices()}
         if self.rig.bench is not None:
             self.record.store_truth(self.rig.bench.truth())
+
+
+def _attempt(what: str, action: Callable[[], None]) -> list[str]:
+    """Do one step of a shutdown; whatever it raises is returned, so that the next step is done too."""
+    try:
+        action()
+    except Exception as error:
+        log.exception("shutdown: %s", what)
+        return [f"{what}: {error}"]
+    return []
 
 
 class _NotingFailure:

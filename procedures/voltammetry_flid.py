@@ -50,7 +50,9 @@ class VoltammetryFLID(RigProcedure):
         program: list[Technique] = []
         if self.hold_s:
             program.append(
-                Hold(self.initial_v, self.hold_s, self._hold_interval_s(), sensitivity_a_v=self.sensitivity_a_v)
+                Hold(
+                    self.initial_v, self.hold_s, self._hold_interval_s(), sensitivity_a_v=self.sensitivity_a_v
+                )
             )
         if self.cycles:
             program.append(

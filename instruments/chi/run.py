@@ -234,7 +234,7 @@ class ChiRun(PotentiostatRun):
             )
         missing = [self._text(run).name for run in self.runs if not self._text(run).exists()]
         return ResultMissingError(
-            f"the CHI program ended but left no {', '.join(missing)} in {self.folder}; look into that folder"
+            f"the CHI program ended but left no {', '.join(missing)} in {self.folder}"
         )
 
 

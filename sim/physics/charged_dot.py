@@ -141,6 +141,12 @@ class ChargedDot:
     electronics_us: float = 0.91
     """Time constant of the one pole through which the dot follows the bias."""
 
+    def __post_init__(self) -> None:
+        for name in ("tau0_ns", "screening_electrons", "level_2s_mev", "gating", "exchange_hz",
+                     "exchange_cap_hz", "exchange_fold_v", "electronics_us"):  # fmt: skip
+            if not getattr(self, name) > 0:
+                raise ValueError(f"ChargedDot.{name} = {getattr(self, name)!r} must be greater than 0")
+
     @classmethod
     def batch_1(cls, *, charges: bool = True) -> ChargedDot:
         """The paper's batch 1: 10.6 nm, X- with 42 ns, Eqs. 1-2 valid up to X4-."""
