@@ -161,6 +161,7 @@ class Bench:
                     "start_s": p.start_ps / PS_PER_S,
                     "end_s": end_ps / PS_PER_S,
                     "cell_s": p.cell_ps / PS_PER_S,
+                    "applied_v": p.applied_v,
                     "interface_v": p.interface_v,
                 }
                 for end_ps, p in pieces

@@ -43,6 +43,12 @@ def expected_decay(dot: ChargedDot, v: float, light: Light, bin_ns: float) -> ND
     return decay
 
 
+def photons_per_pulse(dot: ChargedDot, n_e: int, light: Light) -> float:
+    """Mean photons that a pulse of `light` makes beside `n_e` extra electrons (-1: one extra hole)."""
+    period_ns = light.period_ticks / TICKS_PER_NS
+    return float(_decay(dot, n_e, pairs_per_pulse(light), 1, period_ns)[0])
+
+
 def _states(dot: ChargedDot, v: float, light: Light) -> Iterator[tuple[float, int, float]]:
     """Probability, extra electrons and mean pairs per pulse of every state that matters."""
     mean = pairs_per_pulse(light)
