@@ -60,6 +60,8 @@ class Device(ABC):
     """One instrument of the rig; making one sends nothing, `connect()` opens the connection."""
 
     name: str
+    manual = False
+    """True where a person has to act: such an instrument is made safe after all the others."""
 
     @abstractmethod
     def connect(self) -> Identity:

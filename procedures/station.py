@@ -163,9 +163,9 @@ class Rig:
         return table.count_rate_limit_hz if isinstance(table, TimeHarpTable) else math.inf
 
     def devices(self) -> Iterator[tuple[str, Device]]:
-        """Role and instrument, in the order in which they are made safe."""
-        for role in ROLES:
-            yield role, getattr(self, role)
+        """Role and instrument, in the order in which they are made safe: nobody waits for a person."""
+        pairs: list[tuple[str, Device]] = [(role, getattr(self, role)) for role in ROLES]
+        yield from sorted(pairs, key=lambda pair: pair[1].manual)
 
     def make_safe(self) -> list[str]:
         """Make every instrument safe; returns what went wrong, one sentence each, and never raises."""

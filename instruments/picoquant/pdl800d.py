@@ -18,6 +18,7 @@ class PDL800D(PulsedLaser):
     in `answers`. Whether the laser emits is what the operator said last.
     """
 
+    manual = True
     repetition_rates_hz = (80e6, 40e6, 20e6, 10e6, 5e6, 2.5e6)
     """Internal rates; not confirmed from a vendor's page for the 800-D."""
 

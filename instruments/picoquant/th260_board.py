@@ -127,7 +127,7 @@ def open_board(library: CLibrary, serial: str = "") -> Board:
         wanted = f" with serial number {serial}" if serial else ""
         others = f"; found {', '.join(found)}" if found else ""
         hint = "" if found or refusals else ": check that it is seated and its driver is installed"
-        raise InstrumentError(f"no board{wanted} could be opened{others}{''.join(refusals)}{hint}")
+        raise InstrumentError(f"no board{wanted} could be opened{others}{''.join(dict.fromkeys(refusals))}{hint}")
     return Board(library, chosen)
 
 

@@ -2,6 +2,9 @@
 
 Times that do not change how many photons come (a chunk's end, a cell of unchanged bias) are never
 events here, so the record does not depend on how it is cut.
+
+Compiled code is kept by the date of this file alone: after a change in `_charge`, `_pulse`, `_state`
+or `_random`, touch this file or delete what lies in `__pycache__`.
 """
 
 from __future__ import annotations
@@ -51,6 +54,7 @@ def set_light(source, at, emitting, period, efficiency, pump_scale, top):
     if not s.started:
         return
     s.forget_k_pulse = s.pulse + 1
+    s.mix_ready = 0
     if s.knowledge == FOLLOWED and s.k == 0:
         _hide(s)
     set_bias(s, at, s.v)
@@ -98,7 +102,6 @@ def _start(s, at, v):
             u -= s.occupation[n]
             n += 1
         s.n = n
-        s.jump_at = at
         s.jump_at = at + exponential(s.rng, CHARGE) / (s.up[n] + s.down[n])
         follow_charge(s, at)
 
@@ -245,7 +248,7 @@ def _recombine(s, photons):
     detected = s.efficiency * s.quantum_yield[e, k]
     if s.knowledge == FORCED:
         require_row(s, s.trap, e)
-        if uniform(s.rng, EMISSION) * s.reach[e, k] <= detected:
+        if uniform(s.rng, EMISSION) * s.reach[e, k] < detected:
             if uniform(s.rng, EMISSION) > s.weight:
                 _hide(s)
                 return

@@ -18,7 +18,8 @@ _2_POW_MINUS_53 = 2.0**-53
 
 def streams(seed: int, purpose: int, count: int) -> NDArray[np.uint64]:
     """Independent random streams for one purpose (uint64 of shape (count, 4))."""
-    return np.random.SeedSequence([seed, purpose]).generate_state(4 * count, np.uint64).reshape(count, 4)
+    words = np.random.SeedSequence([seed, purpose]).generate_state(4 * count, np.uint64)
+    return words.astype(np.uint64, copy=False).reshape(count, 4)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._random import streams
-
 from .charged_dot import MAX_ELECTRONS, MAX_PAIRS, Blinking, ChargedDot
 from .detection import TICKS_PER_NS, TICKS_PER_S, Detection
 

@@ -72,8 +72,8 @@ def _decay(dot: ChargedDot, n_e: int, mean: float, bins: int, bin_ns: float) -> 
         chain[k, k - 1] = radiative + auger
         chain[k, k] = -(radiative + auger)
         chain[k, -1] = radiative
-    step = expm(chain * bin_ns)
-    period = expm(chain * bin_ns * bins)[:-1, :-1]
+    step = np.asarray(expm(chain * bin_ns), np.float64)
+    period = np.asarray(expm(chain * bin_ns * bins), np.float64)[:-1, :-1]
     pairs = _after_pulse(period, mean)
     photons = np.empty(bins)
     for i in range(bins):

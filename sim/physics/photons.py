@@ -22,6 +22,8 @@ __all__ = ["PAIRS_PER_PULSE", "DotPhotons", "Light", "pairs_per_pulse", "pump_sc
 PAIRS_PER_PULSE = 0.6
 """Mean electron-hole pairs per pulse at 30 nW, 2.5 MHz and full excitation coupling; assumed."""
 _MOST_PAIRS = 10.0
+_PAIRS = np.arange(MAX_PAIRS + 1, dtype=np.float64)
+_FACTORIAL = np.cumprod(np.maximum(_PAIRS, 1.0))
 
 
 def pairs_per_pulse(light: Light) -> float:
@@ -72,6 +74,8 @@ class DotPhotons:
             raise ValueError(
                 f"bias cells must start at tick {since}, end before {until_tick} and have one bias each"
             )
+        if not np.isfinite(bias_v).all():
+            raise ValueError(f"the bias from tick {since} to {until_tick} must be finite numbers of volt")
         if light != self._light:
             self._set_light(light)
         photons = np.empty(0, np.int64)
@@ -113,10 +117,10 @@ class DotPhotons:
             self._source["poisson_cdf"][0, trap] = np.cumsum(poisson)
         above = 1 - self._source["poisson_cdf"][0, 0]
         top = min(MAX_PAIRS, int(np.argmax(above < 1e-9)) + 6)
+        seen = int(mean > 0 and efficiency > 0)
         _emission.set_light(
-            self._source, self._made_until_tick,
-            int(light.emitting and mean > 0 and efficiency > 0), light.period_ticks, efficiency, pump_scale(light), top,
-        )  # fmt: skip
+            self._source, self._made_until_tick, seen, light.period_ticks, efficiency, pump_scale(light), top
+        )
 
     def _emit(
         self, until_tick: int, edges: NDArray[np.int64], bias_v: NDArray[np.float64]
@@ -146,9 +150,7 @@ class DotPhotons:
 
 
 def _poisson(mean: float) -> NDArray[np.float64]:
-    k = np.arange(MAX_PAIRS + 1)
-    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(k[1:]))])
-    return np.exp(k * math.log(mean) - mean - log_factorial) if mean else (k == 0).astype(np.float64)
+    return mean**_PAIRS * (math.exp(-mean) / _FACTORIAL)
 
 
 def _changes_of(ticks: NDArray[np.int64], values: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:

@@ -57,7 +57,8 @@ def cut(dot, chunks, edges, bias, *, lights=None, seed=5):
 )
 def test_states_are_as_bright_as_on_the_page(dot, n_e, rate_khz):
     signal_hz = Detection().efficiency * photons_per_pulse(dot, n_e, LIGHT) * 2.5e6
-    assert (signal_hz + 380) / 1e3 == pytest.approx(rate_khz, abs=0.15)
+    # 2 %: the page takes X0's loss to merging pairs for X- as well, which lives three times shorter
+    assert (signal_hz + 380) / 1e3 == pytest.approx(rate_khz, rel=0.02)
 
 
 @pytest.mark.parametrize("dot", [STEADY, replace(ChargedDot.batch_2(), blinking=None)])
@@ -77,23 +78,22 @@ def test_rate_and_mean_delay_are_those_of_the_closed_form(dot, v):
 
 
 @njit(cache=True)
-def brute_force(pulses, mean, efficiency, up, down, rates, yields, n, seed, arrivals):
+def brute_force(pulses, mean, efficiency, up, down, rates, yields, n, random, arrivals):
     """Every pair, every electron, one after the other (rates per tick): pulse numbers of detections."""
-    np.random.seed(seed)
     k = count = 0
     for pulse in range(pulses):
-        k += np.random.poisson(mean)
-        t = np.random.exponential(1.0 / (rates[n, k] + up[n] + down[n]))
+        k += random.poisson(mean)
+        t = random.exponential(1.0 / (rates[n, k] + up[n] + down[n]))
         while t < PERIOD:
-            u = np.random.random() * (rates[n, k] + up[n] + down[n])
+            u = random.random() * (rates[n, k] + up[n] + down[n])
             if u >= rates[n, k]:
                 n += 1 if u - rates[n, k] < up[n] else -1
             else:
-                if np.random.random() < efficiency * yields[n, k]:
+                if random.random() < efficiency * yields[n, k]:
                     arrivals[count] = pulse
                     count += 1
                 k -= 1
-            t += np.random.exponential(1.0 / (rates[n, k] + up[n] + down[n]))
+            t += random.exponential(1.0 / (rates[n, k] + up[n] + down[n]))
     return count
 
 
@@ -115,7 +115,7 @@ def test_rate_and_pair_correlation_are_those_of_brute_force_in_fast_exchange():
     arrivals = np.empty(1_000_000, np.int64)
     count = brute_force(
         seconds * TICKS_PER_S // PERIOD, 0.6, efficiency, np.append(k_in, 0.0), np.append(0.0, k_out),
-        rates / TICKS_PER_S, yields, 5, 3, arrivals,
+        rates / TICKS_PER_S, yields, 5, np.random.default_rng(3), arrivals,
     )  # fmt: skip
     longer = 5  # the generator can afford more
     ticks, _ = record(STEADY, seconds * longer, v, detection=replace(BARE, efficiency=efficiency))
@@ -369,6 +369,8 @@ def test_bias_cells_that_do_not_fit_are_refused():
         photons.advance(1000, np.array([5]), np.array([0.0]), LIGHT)
     with pytest.raises(ValueError, match="one bias each"):
         photons.advance(1000, np.array([0, 10]), np.array([0.0]), LIGHT)
+    with pytest.raises(ValueError, match="finite"):
+        photons.advance(1000, np.array([0]), np.array([np.nan]), LIGHT)
 
 
 def test_light_beyond_the_model_is_refused():
