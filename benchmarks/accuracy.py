@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from qdlab.formats.run_file import read_run_file
-from qdlab.procedures.analyses import VoltammetryFlidAnalysis
+from qdlab.procedures.analyses.voltammetry_flid import VoltammetryFlidAnalysis
 from qdlab.procedures.planted import planted_values
 from qdlab.procedures.run import execute_run, prepare_run
 
@@ -57,7 +57,9 @@ def one_run(seed: int, out: Path, station: str | None, overrides: list[str]):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--station")
     parser.add_argument("--set", action="append", default=[], dest="overrides")

@@ -13,8 +13,8 @@ import numpy as np
 
 from qdlab.formats.tttr import TttrDecoder
 from qdlab.procedures.config import locate
+from qdlab.procedures.photon_procedure import counter_settings
 from qdlab.procedures.station import Station, open_rig
-from qdlab.procedures.voltammetry_flid import counter_settings
 
 
 def count(rig, seconds: float):

@@ -56,7 +56,7 @@ def _analyze_ptu(path: Path, figure: Path | None) -> dict[str, Any]:
     summary = summarize_ptu(path)
     print_table(summary, title=str(path))
     if figure is not None:
-        from ..analysis.figures import draw_ptu
+        from ..analysis.figures.recordings import draw_ptu
         from ..formats.ptu import open_ptu
 
         ptu = open_ptu(path)
@@ -72,7 +72,7 @@ def _analyze_chi(path: Path, figure: Path | None) -> dict[str, Any]:
     summary = summarize_chi(text)
     print_table({k: v for k, v in summary.items() if k != "segments"}, title=str(path))
     if figure is not None:
-        from ..analysis.figures import draw_chi
+        from ..analysis.figures.recordings import draw_chi
 
         draw_chi(figure, text)
     return summary

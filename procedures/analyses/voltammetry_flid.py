@@ -1,23 +1,23 @@
-"""From a run file to its results: which analysis a kind of run has, its table and its picture."""
+"""A voltammetry-FLID run: from the run file to the analysis' input, its table and its picture."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis.potential import MarkerWiring, PotentialRecord
-from ..analysis.voltammetry_flid import (
+from ...analysis.potential import MarkerWiring, PotentialRecord
+from ...analysis.voltammetry_flid import (
     Calibration,
     FlidSettings,
     VoltammetryFlidData,
     VoltammetryFlidResult,
     analyze_voltammetry_flid,
 )
-from ..formats.errors import FileFormatError
-from ..formats.run_file import RunFile, StoredPhotons, StoredPotentiostatRecord
+from ...formats.errors import FileFormatError
+from ...formats.run_file import RunFile, StoredPhotons, StoredPotentiostatRecord
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,33 +26,6 @@ HOST_CLOCK_UNCERTAINTY_S = 0.05
 """How well the host knows when the counter started."""
 UNKNOWN_START_S = (6.0, 3.0)
 """Start-up of the potentiostat's program and its uncertainty, where its results are missing."""
-
-
-class RunAnalysis(Protocol):
-    """What every kind of run offers once analyzed."""
-
-    def summary(self) -> dict[str, Any]:
-        """The results as one JSON object."""
-        ...
-
-    def print(self, console: Console) -> None:
-        """Print the results as a short table."""
-        ...
-
-    def draw(self, path: Path) -> None:
-        """Draw the results into a picture."""
-        ...
-
-    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """The results as named tables of columns."""
-        ...
-
-
-def analyze_run(run: RunFile) -> RunAnalysis:
-    """Analyze a run by its kind; raises FileFormatError for a kind that is not known."""
-    if run.kind != "voltammetry_flid":
-        raise FileFormatError(f"{run.path}: is a run of kind {run.kind!r}, which this version cannot analyze")
-    return VoltammetryFlidAnalysis(run)
 
 
 class VoltammetryFlidAnalysis:
@@ -84,7 +57,7 @@ class VoltammetryFlidAnalysis:
 
     def draw(self, path: Path) -> None:
         """Draw trace, FLID, decays and voltammogram."""
-        from ..analysis.figures import draw_voltammetry_flid
+        from ...analysis.figures.voltammetry_flid import draw_voltammetry_flid
 
         station = self._run.header["station"]["station"]
         draw_voltammetry_flid(

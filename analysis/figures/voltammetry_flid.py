@@ -1,4 +1,4 @@
-"""Quick-look pictures, drawn without a window system."""
+"""The picture of a voltammetry-FLID run: intensity over bias, FLID, decays, voltammogram."""
 
 from __future__ import annotations
 
@@ -8,31 +8,24 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colorbar import Colorbar
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ..formats.chi_text import ChiText
-from ..formats.tttr import TttrBlock
-from .voltammetry_flid import FlidPoints, VoltammetryFlidResult
+from ..voltammetry_flid import FlidPoints, VoltammetryFlidResult
+from .style import BIAS_COLOUR, BIAS_MAP, TRACE_COLOUR, name_axes, new_figure
 
 Sweep = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]
 """Potential (V), current (A), overload flag of one recorded sweep."""
 
-X0_COLOUR, X_MINUS_COLOUR, VERTEX_COLOUR = "#1f4e9c", "#c0392b", "#7d3c98"
-TRACE_COLOUR, BIAS_COLOUR = "#444444", "#d35400"
-BIAS_MAP = "viridis"
+X0_COLOUR, X_MINUS_COLOUR = "#1f4e9c", "#c0392b"
 DECAY_BIN_NS = 1.0
-PTU_DECAY_BINS = 16
-_STYLE = {"labelsize": 10, "titlesize": 11}
 
 
 def draw_voltammetry_flid(
     path: Path, result: VoltammetryFlidResult, sweeps: Sequence[Sweep], *, title: str, reference: str
 ) -> None:
     """Draw intensity over the bias ramp, FLID coloured by bias, decays of X0 and X-, and voltammogram."""
-    figure = _figure((13, 8.2))
+    figure = new_figure((13, 8.2))
     top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.5))
     _trace(top.subplots(), result, reference)
     flid, decays, voltammogram = bottom.subplots(1, 3, width_ratios=(1.75, 1, 1))
@@ -41,51 +34,6 @@ def draw_voltammetry_flid(
     _voltammogram(voltammogram, sweeps, reference)
     ended = "" if result.status == "finished" else f" – run {result.status}"
     figure.suptitle(f"{title}{ended}", fontsize=13, x=0.01, ha="left")
-    figure.savefig(path)
-
-
-def draw_ptu(path: Path, events: TttrBlock, time_unit_s: float, resolution_s: float, *, title: str) -> None:
-    """Draw the intensity trace of a recording and, where it has micro times, its decay."""
-    figure = _figure((11, 4))
-    has_decay = bool(events.dtime.any())
-    trace, *rest = figure.subplots(1, 1 + has_decay, squeeze=False)[0]
-    seconds = events.time * time_unit_s
-    bins = max(1, min(2000, int(len(seconds) / 20)))
-    counts, edges = np.histogram(seconds, bins=bins)
-    width = edges[1] - edges[0]
-    trace.step(edges[:-1], counts / width / 1e3, where="post", lw=0.7, color=TRACE_COLOUR)
-    _label(
-        trace, "time (s)", "intensity (kc/s)", f"{title}: {len(seconds):,} photons, {width * 1e3:.3g} ms bins"
-    )
-    if rest:
-        (decay,) = rest
-        bin_ns = PTU_DECAY_BINS * resolution_s * 1e9
-        for channel in np.unique(events.channel):
-            histogram = np.bincount(events.dtime[events.channel == channel] // PTU_DECAY_BINS)
-            time_ns = np.arange(len(histogram)) * bin_ns
-            decay.semilogy(
-                time_ns, np.where(histogram, histogram, np.nan), lw=0.7, label=f"detector {channel}"
-            )
-        decay.legend(frameon=False)
-        _label(decay, "delay after the pulse (ns)", f"counts per {bin_ns:g} ns", "decay")
-    figure.savefig(path)
-
-
-def draw_chi(path: Path, text: ChiText) -> None:
-    """Draw what a CHI text file holds: its second column against its first, overloaded points marked."""
-    figure = _figure((7, 5))
-    axes = figure.subplots()
-    x, y = text.data[:, 0], text.data[:, 1]
-    axes.plot(x, y, lw=0.9, color=TRACE_COLOUR)
-    overload = text.overload
-    if overload.any():
-        axes.plot(
-            x[overload], y[overload], ".", ms=3, color="red", label=f"{overload.sum()} overloaded points"
-        )
-        axes.legend(frameon=False)
-    _label(
-        axes, text.columns[0], f"{text.columns[1]} (sign as in the file)", f"{text.technique}, {text.model}"
-    )
     figure.savefig(path)
 
 
@@ -101,7 +49,7 @@ def _trace(axes: Axes, result: VoltammetryFlidResult, reference: str) -> None:
     axes.plot(time_s, trace / 1e3, lw=0.5, color=TRACE_COLOUR)
     axes.set_xlim(0, result.duration_s)
     axes.set_ylim(bottom=0)
-    _label(axes, "time (s)", "intensity (kc/s)", f"intensity ({bin_s * 1e3:.0f} ms bins) and bias")
+    name_axes(axes, "time (s)", "intensity (kc/s)", f"intensity ({bin_s * 1e3:.0f} ms bins) and bias")
     bias = axes.twinx()
     for points in (result.hold_flid, result.flid):
         for cycle in np.unique(points.cycle):
@@ -144,7 +92,7 @@ def _flid(axes: Axes, result: VoltammetryFlidResult, reference: str) -> None:
     axes.set_xlim(0.3, 300)
     axes.set_ylim(0.5, 80)
     axes.legend(frameon=False, fontsize=9, loc="upper left")
-    _label(
+    name_axes(
         axes, "lifetime (ns)", "intensity, background subtracted (kc/s)",
         f"FLID, {result.flid_bin_s * 1e3:g} ms bins",
     )  # fmt: skip
@@ -179,7 +127,7 @@ def _decays(axes: Axes, result: VoltammetryFlidResult) -> None:
         axes.set_ylim(1e-3, 2)
     else:
         axes.text(0.5, 0.5, "no state found in the hold", transform=axes.transAxes, ha="center")
-    _label(axes, "delay (ns)", f"normalized counts ({DECAY_BIN_NS:g} ns bins)", "decays of X0 and X-")
+    name_axes(axes, "delay (ns)", f"normalized counts ({DECAY_BIN_NS:g} ns bins)", "decays of X0 and X-")
 
 
 def _voltammogram(axes: Axes, sweeps: Sequence[Sweep], reference: str) -> None:
@@ -192,17 +140,4 @@ def _voltammogram(axes: Axes, sweeps: Sequence[Sweep], reference: str) -> None:
     if not sweeps:
         axes.text(0.5, 0.5, "no current recorded", transform=axes.transAxes, ha="center")
     axes.axhline(0, lw=0.5, color="grey")
-    _label(axes, f"bias (V vs. {reference})", "current (µA, anodic positive)", "voltammogram")
-
-
-def _figure(size: tuple[float, float]) -> Figure:
-    figure = Figure(figsize=size, dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _label(axes: Axes, x: str, y: str, title: str) -> None:
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.set_title(title, fontsize=_STYLE["titlesize"], loc="left")
-    axes.spines[["top"]].set_visible(False)
+    name_axes(axes, f"bias (V vs. {reference})", "current (µA, anodic positive)", "voltammogram")

@@ -1,0 +1,1 @@
+"""Quick-look pictures, one module per kind of measurement."""

@@ -1,0 +1,50 @@
+"""From a run file to its results: one module per kind of run."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from numpy.typing import NDArray
+
+from ...formats.errors import FileFormatError
+from ...formats.run_file import RunFile
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+ANALYSES = {
+    "voltammetry_flid": "voltammetry_flid:VoltammetryFlidAnalysis",
+}
+"""Kind of run, and the module and class here that analyze it."""
+
+
+class RunAnalysis(Protocol):
+    """What every kind of run offers once analyzed."""
+
+    def __init__(self, run: RunFile) -> None: ...
+
+    def summary(self) -> dict[str, Any]:
+        """The results as one JSON object."""
+        ...
+
+    def print(self, console: Console) -> None:
+        """Print the results as a short table."""
+        ...
+
+    def draw(self, path: Path) -> None:
+        """Draw the results into a picture."""
+        ...
+
+    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """The results as named tables of columns."""
+        ...
+
+
+def analyze_run(run: RunFile) -> RunAnalysis:
+    """Analyze a run by its kind; raises FileFormatError for a kind that is not known."""
+    if run.kind not in ANALYSES:
+        raise FileFormatError(f"{run.path}: is a run of kind {run.kind!r}, which this version cannot analyze")
+    module, _, name = ANALYSES[run.kind].partition(":")
+    return getattr(import_module(f".{module}", __package__), name)(run)
