@@ -2,9 +2,9 @@
 
     python benchmarks/accuracy.py [--runs 20] [--set key=value ...] [--station charging_simulated]
 
-Runs `configs/cv_flid.toml` through the whole rig (drivers, emulated instruments, run file), analyzes each run
-file as `qdlab analyze` does, and prints found, planted and pull = (found - planted) / error. Honest errors give
-pulls with mean 0 and standard deviation 1.
+Runs `configs/cv_flid.toml` through the whole rig (drivers, emulated instruments, run file), analyzes each
+run file as `qdlab analyze` does, and prints found, planted and pull = (found - planted) / error. Honest errors
+give pulls with mean 0 and standard deviation 1.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def main() -> None:
         value, error, plan = np.array(values).T
         pull = (value - plan) / error
         print(
-            f"| {name} | {plan.mean():.5g} | {value.mean():.5g} | {value.std(ddof=1):.2g} | {error.mean():.2g} "
-            f"| {pull.mean():+.2f} | {pull.std(ddof=1):.2f} | {len(value)} |"
+            f"| {name} | {plan.mean():.5g} | {value.mean():.5g} | {value.std(ddof=1):.2g} "
+            f"| {error.mean():.2g} | {pull.mean():+.2f} | {pull.std(ddof=1):.2f} | {len(value)} |"
         )
 
 

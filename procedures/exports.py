@@ -80,7 +80,8 @@ def to_ptu(recording: Recording, out: Path, mode: Literal[2, 3]) -> None:
         r.resolution_s / BASE_RESOLUTION_S, max(1, round(r.resolution_s / BASE_RESOLUTION_S))
     ):
         raise RefusedError(
-            f"{r.name}: its resolution of {r.resolution_s * 1e12:g} ps is no multiple of the TimeHarp 260 P's 25 ps"
+            f"{r.name}: its resolution of {r.resolution_s * 1e12:g} ps is no multiple of 25 ps, "
+            "the TimeHarp 260 P's"
         )
     if mode == 3:
         if r.dtime is None:

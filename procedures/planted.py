@@ -67,7 +67,7 @@ def planted_values(path: Path, window_v: float = 0.03) -> dict[str, float]:
 def _interface_near_vertex(path: Path, vertex_v: float, window_v: float) -> NDArray[np.float64]:
     """Potentials of the interface while the applied one was within the window, evenly over time."""
     with h5py.File(path) as file:
-        truth = read_tree(file["user/qdlab/truth"])
+        truth = read_tree(file.require_group("user/qdlab/truth"))
     applied = np.concatenate([p["applied_v"] for p in truth["potential_pieces"].values()])
     interface = np.concatenate([p["interface_v"] for p in truth["potential_pieces"].values()])
     near = np.sort(interface[np.abs(applied - vertex_v) < window_v])

@@ -164,8 +164,8 @@ class RigProcedure(Procedure):
     def _check_limits(self) -> None:
         if self.photons.duration_s > NO_PHOTONS_S and self.photons.total == 0:
             raise InstrumentError(
-                f"not one photon in {NO_PHOTONS_S:g} s, not even a dark count: check that the detectors are on, "
-                "connected and open"
+                f"not one photon in {NO_PHOTONS_S:g} s, not even a dark count: check that the detectors "
+                "are on, connected and open"
             )
         if self.photons.recording and self.rig.counter.flags().events_dropped:
             self.warn(

@@ -66,7 +66,8 @@ class VoltammetryFLID(PhotonProcedure):
             raise RefusedError("hold_s = 0 and cycles = 0: there is nothing to do")
         if self.cycles and abs(self.vertex_v - self.initial_v) < 0.01:
             raise RefusedError(
-                f"vertex_v = {self.vertex_v!r} is less than 0.01 V from initial_v = {self.initial_v!r}: no sweep"
+                f"vertex_v = {self.vertex_v!r} is less than 0.01 V from initial_v = {self.initial_v!r}: "
+                "that is no sweep"
             )
         rig.potentiostat.check(program)
         duration_s = rig.potentiostat.estimate_s(program) + CLOSING_S

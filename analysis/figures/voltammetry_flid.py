@@ -26,7 +26,8 @@ def draw_voltammetry_flid(
 ) -> None:
     """Draw intensity over the bias ramp, FLID coloured by bias, decays of X0 and X-, and voltammogram."""
     figure = new_figure((13, 8.2))
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.5))
+    halves = figure.add_gridspec(2, 1, height_ratios=(1, 1.5))
+    top, bottom = figure.add_subfigure(halves[0]), figure.add_subfigure(halves[1])
     _trace(top.subplots(), result, reference)
     flid, decays, voltammogram = bottom.subplots(1, 3, width_ratios=(1.75, 1, 1))
     _flid(flid, result, reference)
