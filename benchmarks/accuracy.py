@@ -3,8 +3,8 @@
     python benchmarks/accuracy.py [--runs 20] [--set key=value ...] [--station charging_simulated]
 
 Runs `configs/cv_flid.toml` through the whole rig (drivers, emulated instruments, run file), analyzes each
-run file as `qdlab analyze` does, and prints found, planted and pull = (found - planted) / error. Honest errors
-give pulls with mean 0 and standard deviation 1.
+run file as `qdlab analyze` does, and prints found, planted and pull = (found - planted) / error. Honest
+errors give pulls with mean 0 and standard deviation 1.
 """
 
 from __future__ import annotations

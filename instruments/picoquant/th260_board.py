@@ -127,7 +127,8 @@ def open_board(library: CLibrary, serial: str = "") -> Board:
         wanted = f" with serial number {serial}" if serial else ""
         others = f"; found {', '.join(found)}" if found else ""
         hint = "" if found or refusals else ": check that it is seated and its driver is installed"
-        raise InstrumentError(f"no board{wanted} could be opened{others}{''.join(dict.fromkeys(refusals))}{hint}")
+        reasons = "".join(dict.fromkeys(refusals))
+        raise InstrumentError(f"no board{wanted} could be opened{others}{reasons}{hint}")
     return Board(library, chosen)
 
 

@@ -2,7 +2,7 @@
 
 The interface potential lags the applied one by the series resistance times the double-layer
 capacitance (about 1.2 ms) and is what the dots feel; at the negative end indium tin oxide is reduced.
-Model and values: reference/cell_model.md, section 5, which marks what is assumed. Currents are anodic
+Model and values: docs/models/cell.md, which marks what is assumed. Currents are anodic
 positive, potentials against the platinum quasi-reference as it was when the cell was made.
 """
 

@@ -1,7 +1,7 @@
 """A giant-shell CdSe/CdS quantum dot that fills with electrons: levels, charging, Auger rates, blinking.
 
 Everything here is the model in closed form: it builds the photon generator's tables and it is the
-planted truth. Model, constants and what is assumed: reference/charged_dot_model.md, sections 1-4;
+planted truth. Model, constants and what is assumed: docs/models/charged_dot.md;
 "the paper" is Morozov et al., Science Advances 6, eabb1821 (2020).
 
 Names: N is the number of electrons the electrode has put in, q a trapped charge, N_e = N + q the extra

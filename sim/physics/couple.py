@@ -43,7 +43,7 @@ class Couple:
 
 FERROCENE = Couple(0.0, 1e-6, 0.4, 2.4e-5, 1.0)
 """1 mM ferrocene in acetonitrile; the diffusion coefficient is that reported by Wang, Rogers and Compton,
-J. Electroanal. Chem. (2010), quoted from memory in reference/cell_model.md; the rest is assumed."""
+J. Electroanal. Chem. (2010), quoted from memory; the rest is assumed."""
 
 
 class DiffusionLayer:

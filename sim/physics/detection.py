@@ -1,7 +1,7 @@
 """From photons to detector pulses: two avalanche photodiodes with all that they add and lose.
 
 The photodiodes have a dead time, afterpulses and dark counts; scattered laser light and glass
-luminescence add a background that follows the laser. Values: reference/charged_dot_model.md,
+luminescence add a background that follows the laser. Values: docs/models/charged_dot.md,
 section 5. Times are in ticks of 25 ps.
 """
 

@@ -1,4 +1,4 @@
-"""The cell against closed forms of electrochemistry (reference/cell_model.md, section 6)."""
+"""The cell against closed forms of electrochemistry."""
 
 from __future__ import annotations
 

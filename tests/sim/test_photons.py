@@ -152,14 +152,16 @@ def test_rate_and_one_exponential_lifetime_are_those_of_the_page(v, rate_khz, li
     # counting, the last digit of the page, and near threshold the slow exchange (Fano 1.9 in 1 ms)
     spread = SIGMAS * (2.0 if v == -1.4 else 1.0) / np.sqrt(len(ticks)) + 0.005
     assert len(ticks) / seconds / 1e3 == pytest.approx(rate_khz, rel=spread)
-    assert fitted_lifetime_ns(ticks, seconds) == pytest.approx(lifetime_ns, rel=1.5 * spread + 0.005)
+    # 2 %: the page's lifetimes lie up to that above the same fit to its own decay in closed form
+    error = 0.02 + SIGMAS / np.sqrt(len(ticks))
+    assert fitted_lifetime_ns(ticks, seconds) == pytest.approx(lifetime_ns, rel=error)
 
 
 def fitted_lifetime_ns(ticks, seconds):
-    """Maximum likelihood of one exponential, response folded in, background known."""
+    """Maximum likelihood of one exponential, response folded in, background as a blank has it."""
     width_ns, known = 0.1, Detection()
     counts = np.bincount(ticks % PERIOD // round(width_ns * TICKS_PER_NS))
-    t_ns = (np.arange(len(counts)) + 0.5) * width_ns
+    t_ns = np.arange(len(counts)) * width_ns
     sigma_ns = known.response_sigma_ticks / TICKS_PER_NS
     response = np.exp(-0.5 * ((t_ns - known.response_offset_ns) / sigma_ns) ** 2)
 
@@ -168,7 +170,7 @@ def fitted_lifetime_ns(ticks, seconds):
         twice = fftconvolve(np.concatenate([decay, decay]), response)[len(decay) : 2 * len(decay)]
         return np.maximum(twice, 0) / twice.sum()
 
-    flat = (2 * known.dark_rate_hz * seconds + known.afterpulse_probability * counts.sum()) / len(counts)
+    flat = 2 * known.dark_rate_hz * seconds / len(counts)
     prompt = known.laser_background_hz * seconds * folded(known.laser_background_decay_ns)
 
     def misfit(log_tau):
@@ -178,19 +180,53 @@ def fitted_lifetime_ns(ticks, seconds):
     return float(np.exp(minimize_scalar(misfit, bounds=(np.log(0.3), np.log(300)), method="bounded").x))
 
 
-@pytest.mark.parametrize(("v", "seconds", "g2"), [(0.0, 30, 0.29), (-1.7, 120, 0.436), (-1.8, 400, 0.568)])
-def test_g2_is_that_of_the_page(v, seconds, g2):
-    ticks, inputs = record(STEADY, seconds, v)
+def pairs_and_photons(dot, n):
+    """Mean photon pairs and photons of one pulse at n electrons; no pairs live until the next pulse."""
+    yields = [dot.quantum_yield(n, k) for k in range(1, 13)]
+    weight, pairs, photons, square = np.exp(-0.6), 0.0, 0.0, 0.0
+    mean_photons = mean_pairs = 0.0
+    for k, y in enumerate(yields, start=1):
+        weight *= 0.6 / k
+        photons, square = photons + y, square + y * y
+        pairs = photons**2 - square
+        mean_photons, mean_pairs = mean_photons + weight * photons, mean_pairs + weight * pairs
+    return mean_pairs, mean_photons
+
+
+def g2_at_zero(ticks, inputs, side_lags):
+    """Coincidences of the two detectors within half a period, over those of the side peaks."""
     a, b = ticks[inputs == 0], ticks[inputs == 1]
-    half = PERIOD // 2
 
     def coincidences(lag):
-        lower, upper = a + lag * PERIOD - half, a + lag * PERIOD + half
-        return np.sum(np.searchsorted(b, upper) - np.searchsorted(b, lower))
+        middle = a + lag * PERIOD
+        return np.sum(np.searchsorted(b, middle + PERIOD // 2) - np.searchsorted(b, middle - PERIOD // 2))
 
-    side = np.mean([coincidences(lag) for lag in (*range(-60, -40), *range(40, 60))])
-    centre = coincidences(0)
-    assert centre / side == pytest.approx(g2, abs=0.01 + SIGMAS * np.sqrt(centre) / side)
+    side = np.mean([coincidences(lag) for lag in side_lags])
+    return coincidences(0) / side, np.sqrt(coincidences(0)) / side
+
+
+FAR = (*range(-60, -40), *range(40, 60))
+
+
+@pytest.mark.parametrize(("v", "seconds"), [(-1.7, 300), (-1.8, 1000)])
+def test_g2_at_zero_is_that_of_the_cascade_and_the_background(v, seconds):
+    pairs, photons = np.array([pairs_and_photons(STEADY, n) for n in range(69)]).T
+    p = STEADY.occupation(v)
+    total_hz = expected_rate_hz(STEADY, Detection(), v, LIGHT)
+    signal = 1 - Detection().background_hz(LIGHT) / total_hz
+    expected = 1 + signal**2 * (p @ pairs / (p @ photons) ** 2 - 1)
+    g2, error = g2_at_zero(*record(STEADY, seconds, v), FAR)
+    # 0.01: charges that change between the two photons of a pulse, and wings of the neighbouring peaks
+    assert g2 == pytest.approx(expected, abs=0.01 + 3 * error)
+
+
+@pytest.mark.parametrize(
+    ("v", "seconds", "g2"), [(0.0, 60, 0.29), (-1.5, 60, 0.295), (-1.7, 300, 0.436), (-1.8, 1000, 0.568)]
+)
+def test_g2_at_zero_is_that_of_the_page(v, seconds, g2):
+    measured, error = g2_at_zero(*record(STEADY, seconds, v), (-1, 1) if v < -1 else FAR)
+    # 0.03: below -1.6 V the page's numbers lie so much under those of its model, made by brute force
+    assert measured == pytest.approx(g2, abs=0.03 + 3 * error)
 
 
 def test_a_constant_state_has_poisson_counts_less_what_antibunching_takes():
@@ -220,16 +256,23 @@ def test_short_periods_pile_pairs_up_as_in_the_closed_form():
 # ---- blinking ----
 
 
-def test_blinking_spends_its_time_as_the_closed_form_says():
+@pytest.mark.parametrize("v", [0.0, -1.0])
+def test_blinking_spends_its_time_as_the_closed_form_says(v):
     dot = ChargedDot.batch_1()
     path = DotPhotons(dot, replace(BARE, efficiency=1e-4), seed=8)
     seconds = 3000
-    path.advance(seconds * TICKS_PER_S, np.array([0]), np.array([-1.0]), LIGHT)
+    path.advance(seconds * TICKS_PER_S, np.array([0]), np.array([v]), LIGHT)
+
+    def share(truth, value):
+        spent = np.diff(truth["tick"], append=seconds * TICKS_PER_S)
+        return spent[truth["value"] == value].sum() / spent.sum()
+
     truth = path.truth()["trapped_charge"]
-    spent = np.diff(truth["tick"], append=seconds * TICKS_PER_S)
-    share = [spent[truth["value"] == q].sum() / spent.sum() for q in (-1, 0, 1)]
     # a visit to q = 0 lasts up to 12 s, so 3000 s hold some hundred independent pieces
-    assert share == pytest.approx(dot.blinking.charge_occupation(-1.0), abs=0.05)
+    shares = [share(truth, q) for q in (-1, 0, 1)]
+    assert shares == pytest.approx(dot.blinking.charge_occupation(v), abs=0.05)
+    # the trap opens some 700 times at 0 V
+    assert share(path.truth()["trap_open"], 1) == pytest.approx(dot.blinking.trap_open_share(v), abs=0.02)
     assert np.all(truth["value"][::2] == 0)
 
 

@@ -1,6 +1,6 @@
 """The potentiostat itself: what it does with the cell from a downloaded technique on, by its own clock.
 
-Instrument chain and numbers: reference/cell_model.md, section 5.5, and chi760.md, section 7.
+Instrument chain and numbers: docs/models/cell.md and the vendor's help pages (docs/chi760c.md).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Macro files as the emulated program reads them: length prefix, grammar, and the check of every line.
 
-Grammar and ranges: reference/chi760.md, sections 4 and 5 (700C tables; where the macro list is stricter
+Grammar and ranges: the vendor's help pages (700C tables; where the macro list is stricter
 than the dialogs, the macro list). The check comes before anything runs, as the real program's does.
 """
 

@@ -1,7 +1,7 @@
 """The vendor program: from its command line to its result files, as a generator of the times it sleeps.
 
 One generator serves both doors: in process it is woken by the bench's clock, as a program of its own by
-whoever holds the instrument (see launch.py and __main__.py). Behaviour: reference/chi760.md, section 16.
+whoever holds the instrument (see launch.py and __main__.py). What is assumed of it: docs/chi760c.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The techniques of the emulated program: ranges, silent readjustments, and the plan that they make.
 
-Ranges and rules: reference/chi760.md, sections 5.2 to 5.8 and 8. Values of a new technique (`defaults`)
-are ours: the vendor's are not public.
+Ranges and rules: the vendor's 700C help pages and public recordings (docs/chi760c.md). Values of a new
+technique (`defaults`) are ours: the vendor's are not public.
 """
 
 from __future__ import annotations

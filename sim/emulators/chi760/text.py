@@ -1,4 +1,4 @@
-"""Result files as the vendor program writes them, byte for byte: reference/chi760.md, section 9."""
+"""Result files as the vendor program writes them, byte for byte, after public recordings."""
 
 from __future__ import annotations
 
