@@ -233,9 +233,7 @@ class ChiRun(PotentiostatRun):
                 f"{found} of {len(self.runs)} results are there"
             )
         missing = [self._text(run).name for run in self.runs if not self._text(run).exists()]
-        return ResultMissingError(
-            f"the CHI program ended but left no {', '.join(missing)} in {self.folder}"
-        )
+        return ResultMissingError(f"the CHI program ended but left no {', '.join(missing)} in {self.folder}")
 
 
 def _hint(dialog: str) -> str:
