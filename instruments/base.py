@@ -78,6 +78,9 @@ class Device(ABC):
         when the instrument may have stayed unsafe.
         """
 
+    def assume_unsafe(self) -> None:
+        """Forget what is known of the instrument's state, so that the next `make_safe` acts in any case."""
+
     @abstractmethod
     def disconnect(self) -> None:
         """Make safe and close the connection; does nothing when there is none."""

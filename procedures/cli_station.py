@@ -7,6 +7,7 @@ import sys
 from ..instruments.base import InstrumentError
 from .cli import print_table
 from .config import locate
+from .errors import QdlabError
 from .station import Station, open_rig
 
 
@@ -31,16 +32,18 @@ def check_station(name: str, seed: int | None) -> int:
 
 
 def make_station_safe(name: str) -> int:
-    """Connect to what answers and make it safe; returns 1 when something may still be on."""
+    """Make every instrument safe that can be reached; returns 1 when something may still be on."""
+    station = Station.load(locate(name))
     problems: list[str] = []
-    with open_rig(Station.load(locate(name))) as rig:
-        for role, device in rig.devices():
-            try:
+    for role in station.tables:
+        try:
+            with station.one_device(role) as device:
                 device.connect()
+                device.assume_unsafe()
                 device.make_safe()
-                print(f"{role}: safe")
-            except InstrumentError as error:
-                problems.append(f"{role}: {error}")
+            print(f"{role}: safe")
+        except (InstrumentError, QdlabError) as error:
+            problems.append(f"{role}: {error}")
     for problem in problems:
         print(f"qdlab: {problem}", file=sys.stderr)
     return int(bool(problems))

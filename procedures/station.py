@@ -127,14 +127,28 @@ class Station:
             raise ConfigError(f"{self.path}: --fault needs a simulated station")
         work = tempfile.TemporaryDirectory(prefix="qdlab-", ignore_cleanup_errors=True)
         around = Surroundings(bench.clock if bench else RealClock(), Path(work.name), ask, bench)
-        built: dict[str, Any] = {}
         try:
-            for role, table in self.tables.items():
-                built[role] = find_driver(table.driver, role, where=str(self.path)).build(table, around)
+            built: dict[str, Any] = {role: self._device(role, around) for role in self.tables}
         except BaseException:
             work.cleanup()
             raise
         return Rig(self, around.clock, bench, work, **built)
+
+    @contextmanager
+    def one_device(self, role: str, *, ask: Callable[[str], str] = input) -> Iterator[Device]:
+        """One instrument of this station by itself, disconnected at the end; not yet connected."""
+        bench = _make_bench(self, None, math.inf, ()) if self.simulated else None
+        with tempfile.TemporaryDirectory(prefix="qdlab-", ignore_cleanup_errors=True) as work:
+            around = Surroundings(bench.clock if bench else RealClock(), Path(work), ask, bench)
+            device = self._device(role, around)
+            try:
+                yield device
+            finally:
+                device.disconnect()
+
+    def _device(self, role: str, around: Surroundings) -> Device:
+        table = self.tables[role]
+        return find_driver(table.driver, role, where=str(self.path)).build(table, around)
 
 
 @dataclass

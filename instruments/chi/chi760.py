@@ -141,6 +141,11 @@ class CHI760C(Potentiostat):
                 self._switch_cell_off()
                 self._cell_may_be_on = False
 
+    def assume_unsafe(self) -> None:
+        """Take it that another program may have left the cell on."""
+        with self._guard:
+            self._cell_may_be_on = True
+
     def disconnect(self) -> None:
         """Make safe and let other processes use the program."""
         try:
