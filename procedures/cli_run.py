@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 from .run import RunOutcome, execute_run, prepare_run
 
@@ -65,9 +66,9 @@ def _print_plan(console: Console, run: PreparedRun) -> None:
 
 def _run_with_progress(console: Console, run: PreparedRun) -> RunOutcome:
     bar = Progress(
-        TextColumn("{task.fields[phase]:>12}"),
-        BarColumn(30),
-        TextColumn("{task.percentage:3.0f} %  {task.fields[told]}"),
+        TextColumn("{task.fields[phase]:10}", table_column=Column(no_wrap=True)),
+        BarColumn(12),
+        TextColumn("{task.percentage:3.0f} %  {task.fields[told]}", table_column=Column(no_wrap=True)),
         console=console,
         transient=True,
         disable=not console.is_terminal,
@@ -80,11 +81,8 @@ def _run_with_progress(console: Console, run: PreparedRun) -> RunOutcome:
         if p.duration_s:
             fraction = p.elapsed_s / p.duration_s
             left_s = (time.monotonic() - began) * (1 / max(fraction, 1e-3) - 1)
-            bias = "" if p.potential_v is None else f"  {p.potential_v:+.2f} V"
-            told = (
-                f"{_duration(left_s)} left  {p.rate_hz / 1e3:5.1f} kc/s{bias}  "
-                f"{p.photons / 1e6:.2f} M photons, {p.confirmed_words / 1e6:.2f} M words on disk"
-            )
+            bias = "" if p.potential_v is None else f" {p.potential_v:+.2f} V"
+            told = f"{_duration(left_s)} left {p.rate_hz / 1e3:5.1f} kc/s{bias} {p.photons / 1e6:.2f} M saved"
             bar.update(task, completed=fraction, phase=p.phase, told=told)
 
     with bar, _stopping_on_signals() as stop:
