@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -196,17 +196,6 @@ def _speed(text: str | None) -> float | None:
 
         raise RefusedError(f"--speed {text!r}: must be real, max, or a factor greater than 0")
     return speed
-
-
-def print_table(rows: dict[str, Any], title: str = "") -> None:
-    """Print a two-column table; None shows as a dash."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None, title=title or None, title_justify="left", title_style="bold")
-    for key, value in rows.items():
-        table.add_row(key, "–" if value is None else str(value))
-    Console(highlight=False).print(table)
 
 
 if __name__ == "__main__":

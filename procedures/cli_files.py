@@ -10,8 +10,8 @@ from rich.console import Console
 
 from ..formats.errors import FileFormatError
 from ..formats.run_file import is_hdf5
-from .cli import print_table
 from .errors import RefusedError
+from .terminal import print_table
 
 
 def analyze_file(path: Path, json_path: Path | None, figure: Path | None) -> None:

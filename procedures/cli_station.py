@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from ..instruments.base import InstrumentError
-from .cli import print_table
 from .config import locate
 from .errors import QdlabError
 from .station import Station, open_rig
+from .terminal import print_table
 
 
 def check_station(name: str, seed: int | None) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..base import Limits, OutOfRangeError
 from ..potentiostat import CyclicVoltammetry, Hold, LinearSweep, OpenCircuit, PotentialSteps, Technique
-from .macro import MIN_STEP_S, parameters
+from .parameters import MIN_STEP_S, parameters
 
 MEMORY_POINTS = 64_000
 """Points in the instrument's own memory ("64 K", counted in thousands to be safe)."""

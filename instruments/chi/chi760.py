@@ -29,7 +29,8 @@ from ..potentiostat import (
 from .blocks import MAX_SEGMENTS, PlannedRun, plan_runs
 from .errors import ProgramBusyError, RunAbortedError
 from .lock import ProgramLock
-from .macro import POTENTIAL_V, SCAN_RATE_V_S, SENSITIVITIES_A_V, encode_macro, macro_text
+from .macro import encode_macro, macro_text
+from .parameters import POTENTIAL_V, SCAN_RATE_V_S, SENSITIVITIES_A_V
 from .program import ProgramLauncher, RunningProgram
 from .run import DIALOG_GRACE_S, ChiRun, expected_s, time_limit_s
 

@@ -17,7 +17,7 @@ from ..base import InstrumentError
 from ..potentiostat import CyclicVoltammetry, LinearSweep, OpenCircuit, PotentiostatRecord
 from .blocks import PlannedRun, potential_v
 from .errors import ResultIncompleteError, ResultMismatchError, ResultMissingError, ResultUnreadableError
-from .macro import MAX_LEVELS, SENSITIVITIES_A_V, parameters
+from .parameters import MAX_LEVELS, SENSITIVITIES_A_V, parameters
 
 LONG_NAMES = {"cv": CV, "lsv": LSV, "i-t": IT, "step": STEP, "ocpt": OCPT}
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from qdlab.instruments.base import OutOfRangeError
 from qdlab.instruments.chi.blocks import plan_runs
-from qdlab.instruments.chi.macro import RANGES, SENSITIVITIES_A_V, encode_macro, macro_text
+from qdlab.instruments.chi.macro import encode_macro, macro_text
+from qdlab.instruments.chi.parameters import RANGES, SENSITIVITIES_A_V
 from qdlab.instruments.potentiostat import (
     CyclicVoltammetry,
     Hold,
