@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .decay_model import FWHM_PER_SIGMA, Background, Response
+from .photon_source import PhotonSource
 from .potential import MarkerWiring, PotentialRecord
 
 
@@ -56,8 +57,18 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class VoltammetryFlidData:
-    """One run as recorded; sync numbers count from the start of the measurement, times are theirs."""
+class Measurement:
+    """What is known of a photon measurement beside its photons; times are those of the sync numbers."""
+
+    resolution_ps: float
+    sync_period_s: float
+    duration_s: float
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class PhotonData(Measurement):
+    """Photons as recorded; sync numbers count from the start of the measurement."""
 
     sync: NDArray[np.int64]
     """Sync number of each photon, ascending."""
@@ -65,10 +76,13 @@ class VoltammetryFlidData:
     """Micro time of each photon in bins of the resolution."""
     channel: NDArray[np.uint8]
     """Detector of each photon, from 0."""
-    resolution_ps: float
-    sync_period_s: float
-    duration_s: float
-    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class VoltammetryFlidData(Measurement):
+    """One voltammetry-FLID run as recorded; a long one's photons stay on disk."""
+
+    photons: PhotonSource
     hold_s: tuple[float, float] | None
     """Start and end of the hold; None when there was none."""
     hold_uncertainty_s: float
@@ -81,6 +95,7 @@ class VoltammetryFlidData:
     marker_line: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
     wiring: MarkerWiring | None = field(default_factory=MarkerWiring)
     """None when no marker carries the potential."""
+    electrode_area_cm2: float | None = None
     status: str = "finished"
 
 

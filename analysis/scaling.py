@@ -52,11 +52,16 @@ def auger_ratio_from_intensities(
     do not (0.04 too low at 0.6 pairs per pulse). An exciton that outlives the period merges with the next
     pulse's; that loss, some per cent of X0's photons, is taken back with the lifetimes of the two states.
     """
-    survive = np.exp(-period_ns / np.asarray(lifetimes_ns, dtype=float))
-    dark = np.exp(-pairs_per_pulse)
-    merged = survive * (1.0 - dark) / (1.0 - survive * dark)
+    merged = merged_share(lifetimes_ns, period_ns, pairs_per_pulse)
     ratio = x0.value / x_minus.value * float((1.0 - merged[1]) / (1.0 - merged[0]))
     return Ratio(ratio - 1.0, ratio * float(np.hypot(x0.error / x0.value, x_minus.error / x_minus.value)))
+
+
+def merged_share(lifetimes_ns: ArrayLike, period_ns: float, pairs_per_pulse: float) -> NDArray[np.floating]:
+    """Share of excitons that outlive the period and merge with the pairs of a later pulse."""
+    survive = np.exp(-period_ns / np.asarray(lifetimes_ns, dtype=float))
+    dark = np.exp(-pairs_per_pulse)
+    return survive * (1.0 - dark) / (1.0 - survive * dark)
 
 
 class ScalingCurve(NamedTuple):

@@ -9,27 +9,25 @@ the slow exponentials of a common fit of both decays.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .against_x0 import auger_ratios, enhancement_and_drop, number, state_summary, value_and_error
+from .calibrated_lifetime import find_time_zero, pooled_lifetime
+from .cycles import CycleResult, ElectrodeCharge, average_cycles, electrode_charge
 from .decay_model import Background, Response, warped_edges
 from .flid_data import Calibration, FlidSettings, VoltammetryFlidData
-from .joint_fit import JointFit
-from .lifetime import LifetimeEstimator, PooledLifetime
+from .lifetime import LifetimeEstimator
+from .photon_engine import EngineSettings, PhotonEngine
+from .photon_source import count_all
 from .potential import PotentialTimeline, align_potential
-from .scaling import (
-    Ratio,
-    ScalingCurve,
-    auger_ratio_from_intensities,
-    auger_ratio_from_lifetimes,
-    scaling_curve,
-)
+from .scaling import Ratio, ScalingCurve, scaling_curve
 from .states import ChargeStates, State, find_states
-from .time_zero import MIN_PHOTONS, TimeZero, fit_time_zero, rough_time_zero_bins
-from .traces import TraceAccumulator, microtime_histogram
+from .time_zero import MIN_PHOTONS, TimeZero, rough_time_zero_bins
+from .traces import microtime_histogram
 
 
 @dataclass(frozen=True)
@@ -104,6 +102,8 @@ class VoltammetryFlidResult:
     enhancement: Ratio | None
     drop: Ratio | None
     timeline: PotentialTimeline
+    cycle_average: CycleResult | None
+    charge: ElectrodeCharge | None
     warnings: tuple[str, ...]
 
     def state_decay(self, state: State, bin_ns: float = 0.5) -> DecayCurve | None:
@@ -121,26 +121,26 @@ class VoltammetryFlidResult:
 
     def summary(self) -> dict[str, Any]:
         """The results as plain numbers; None stands for what was not found."""
-        enhancement, enhancement_err = _value_and_error(self.enhancement)
-        drop, drop_err = _value_and_error(self.drop)
-        auger, auger_err = _value_and_error(self.auger_ratio)
+        enhancement, enhancement_err = value_and_error(self.enhancement)
+        drop, drop_err = value_and_error(self.drop)
+        auger, auger_err = value_and_error(self.auger_ratio)
         vertex = self.at_vertex
         return {
             "kind": "voltammetry_flid",
             "status": self.status,
             "photons": self.photons,
             "duration_s": self.duration_s,
-            "mean_rate_hz": _number(self.photons / self.duration_s) if self.duration_s > 0 else None,
+            "mean_rate_hz": number(self.photons / self.duration_s) if self.duration_s > 0 else None,
             "cycles": self.cycles,
-            "x0": _state_summary(self.states.x0),
-            "x_minus": _state_summary(self.states.x_minus),
+            "x0": state_summary(self.states.x0),
+            "x_minus": state_summary(self.states.x_minus),
             "gamma_auger_ratio": auger,
             "gamma_auger_ratio_err": auger_err,
             "at_vertex": {
-                "potential_v": _number(vertex and vertex.potential_v),
-                "lifetime_ns": _number(vertex and vertex.lifetime_ns),
-                "lifetime_err_ns": _number(vertex and vertex.lifetime_err_ns),
-                "rate_hz": _number(vertex and vertex.rate_hz),
+                "potential_v": number(vertex and vertex.potential_v),
+                "lifetime_ns": number(vertex and vertex.lifetime_ns),
+                "lifetime_err_ns": number(vertex and vertex.lifetime_err_ns),
+                "rate_hz": number(vertex and vertex.rate_hz),
             },
             "lifetime_enhancement": enhancement,
             "lifetime_enhancement_err": enhancement_err,
@@ -149,7 +149,7 @@ class VoltammetryFlidResult:
             "flid": {"bin_s": self.flid_bin_s, "n_bins": len(self.flid.time_s)},
             "potential_alignment": {
                 "source": self.timeline.source,
-                "uncertainty_s": _number(self.timeline.uncertainty_s),
+                "uncertainty_s": number(self.timeline.uncertainty_s),
             },
         }
 
@@ -163,8 +163,8 @@ def analyze_voltammetry_flid(
     """
     settings = settings or FlidSettings()
     warnings: list[str] = []
-    binned = _bin(data, settings)
-    time_zero, response = _time_zero(data, binned, warnings)
+    binned = _count(data, settings)
+    time_zero, response = find_time_zero(data, binned, warnings)
     background = data.calibration.background
     estimator = LifetimeEstimator(binned.edges_bins, data.resolution_ps / 1000, response, background)
     timeline = align_potential(
@@ -173,12 +173,15 @@ def analyze_voltammetry_flid(
     states = _states(data, estimator)
     warnings += states.warnings
     flid, hold_flid = _flid(data, binned, estimator, timeline)
+    cycles = average_cycles(
+        binned.histograms, binned.flid_bin_s, estimator, timeline, data.initial_v, data.vertex_v
+    )
     vertex = _at_vertex(data, settings, estimator, time_zero, timeline, warnings)
-    auger, auger_check = _auger_ratio(data, states, warnings)
+    auger, auger_check = auger_ratios(states, data.calibration, data.sync_period_s * 1e9, warnings)
     enhancement, drop = _against_x0(states.x0, vertex, data.calibration)
     return VoltammetryFlidResult(
         status=data.status,
-        photons=len(data.sync),
+        photons=data.photons.n_photons,
         duration_s=data.duration_s,
         cycles=data.cycles,
         initial_v=data.initial_v,
@@ -200,43 +203,34 @@ def analyze_voltammetry_flid(
         enhancement=enhancement,
         drop=drop,
         timeline=timeline,
+        cycle_average=cycles,
+        charge=electrode_charge(data.records, data.initial_v, data.vertex_v, data.electrode_area_cm2),
         warnings=tuple(warnings),
     )
 
 
-def _bin(data: VoltammetryFlidData, settings: FlidSettings) -> TraceAccumulator:
+def _count(data: VoltammetryFlidData, settings: FlidSettings) -> PhotonEngine:
+    """Trace, pooled decay and FLID in one pass, with micro-time bins that suit the pulse."""
     period_bins = data.sync_period_s * 1e12 / data.resolution_ps
-    decay = np.bincount(data.dtime, minlength=math.ceil(period_bins))
-    if len(data.sync) >= MIN_PHOTONS:
-        rough_bins = rough_time_zero_bins(decay, period_bins)
+    if data.photons.n_photons >= MIN_PHOTONS:
+        some = np.bincount(data.photons.some_micro_times(), minlength=math.ceil(period_bins))
+        rough_bins = rough_time_zero_bins(some, period_bins)
     else:
         rough_bins = data.calibration.time_zero_ns * 1000 / data.resolution_ps
-    binned = TraceAccumulator(
-        sync_period_s=data.sync_period_s,
-        trace_bin_s=settings.trace_bin_s,
-        flid_bin_s=settings.flid_bin_s,
-        edges_bins=warped_edges(rough_bins, period_bins, data.resolution_ps / 1000),
-        channels=max(1, len(data.calibration.dark_rates_hz)),
+    engine = PhotonEngine(
+        EngineSettings(
+            sync_period_s=data.sync_period_s,
+            resolution_ps=data.resolution_ps,
+            channels=max(1, len(data.calibration.dark_rates_hz)),
+            trace_bin_s=settings.trace_bin_s,
+            flid_bin_s=settings.flid_bin_s,
+            edges_bins=warped_edges(rough_bins, period_bins, data.resolution_ps / 1000),
+            longest_s=data.duration_s + 1.0,
+        )
     )
-    binned.add(data.sync, data.dtime, data.channel)
-    binned.reach(math.floor(data.duration_s / data.sync_period_s))
-    return binned
-
-
-def _time_zero(
-    data: VoltammetryFlidData, binned: TraceAccumulator, warnings: list[str]
-) -> tuple[TimeZero | None, Response]:
-    calibrated = data.calibration.response(data.sync_period_s * 1e9)
-    decay = binned.decay.sum(axis=0)
-    if decay.sum() < MIN_PHOTONS:
-        warnings.append(f"only {decay.sum()} photons: time zero is taken from the calibration")
-        return None, calibrated
-    resolution_ns = data.resolution_ps / 1000
-    rough_ns = rough_time_zero_bins(decay, calibrated.period_ns / resolution_ns) * resolution_ns
-    found = fit_time_zero(decay, resolution_ns, replace(calibrated, time_zero_ns=rough_ns))
-    if found.time_zero_err_ns > 0.02:
-        warnings.append(f"time zero is known to {found.time_zero_err_ns * 1000:.0f} ps only")
-    return found, found.response
+    count_all(data.photons, engine)
+    engine.reach(math.floor(data.duration_s / data.sync_period_s))
+    return engine
 
 
 def _states(data: VoltammetryFlidData, estimator: LifetimeEstimator) -> ChargeStates:
@@ -246,7 +240,8 @@ def _states(data: VoltammetryFlidData, estimator: LifetimeEstimator) -> ChargeSt
     if end <= start:
         return ChargeStates(None, None, None, None, ("the hold is shorter than the doubt about its time",))
     window = math.ceil(start / data.sync_period_s), math.floor(end / data.sync_period_s)
-    return find_states(data.sync, data.dtime, window, estimator)
+    held = data.photons.between(*window)
+    return find_states(held.sync, held.dtime, window, estimator)
 
 
 def _inner_hold_s(data: VoltammetryFlidData) -> tuple[float, float]:
@@ -259,7 +254,7 @@ def _inner_hold_s(data: VoltammetryFlidData) -> tuple[float, float]:
 
 def _flid(
     data: VoltammetryFlidData,
-    binned: TraceAccumulator,
+    binned: PhotonEngine,
     estimator: LifetimeEstimator,
     timeline: PotentialTimeline,
 ) -> tuple[FlidPoints, FlidPoints]:
@@ -307,11 +302,8 @@ def _at_vertex(
         warnings.append(f"the potential at the vertex is uncertain by {blur_v * 1000:.0f} mV")
     exposure_s = float(np.diff(windows_s).sum())
     histogram = _histogram_in(windows_s, data, estimator)
-    lifetime = estimator.estimate_pooled(histogram, exposure_s)
-    errors_ns = [
-        lifetime.error_ns,
-        *_systematic_ns(histogram, exposure_s, lifetime, estimator, time_zero, data.calibration),
-    ]
+    lifetime = pooled_lifetime(histogram, exposure_s, estimator, time_zero, data.calibration)
+    errors_ns = [lifetime.error_ns]
     rate = histogram.sum() / exposure_s
     rate_errors = [math.sqrt(max(1, histogram.sum())) / exposure_s]
     for shift_s in (-timeline.uncertainty_s, timeline.uncertainty_s):
@@ -337,72 +329,10 @@ def _at_vertex(
 def _histogram_in(
     windows_s: NDArray[np.floating], data: VoltammetryFlidData, estimator: LifetimeEstimator
 ) -> NDArray[np.int64]:
-    """Micro-time histogram of the photons in some intervals of photon time."""
-    histogram = np.zeros(len(estimator.edges_bins) - 1, np.int64)
+    """Micro-time histogram of the photons in intervals of photon time, shape (n, 2)."""
     syncs = np.round(windows_s / data.sync_period_s).astype(np.int64)
-    for first, last in np.searchsorted(data.sync, syncs):
-        histogram += microtime_histogram(data.dtime[first:last], estimator.edges_bins)
-    return histogram
-
-
-def _systematic_ns(
-    histogram: NDArray[np.int64],
-    exposure_s: float,
-    lifetime: PooledLifetime,
-    estimator: LifetimeEstimator,
-    time_zero: TimeZero | None,
-    calibration: Calibration,
-) -> list[float]:
-    """What the lifetime changes by when time zero, width or background are off by one standard error."""
-    if time_zero is None:
-        return []
-    response, background = estimator.response, estimator.background
-    flat_err = math.sqrt(background.flat_rate_hz / calibration.blank_s)
-    prompt_err = math.sqrt(background.prompt_rate_hz / calibration.blank_s)
-    shifted = (
-        (replace(response, time_zero_ns=response.time_zero_ns + time_zero.time_zero_err_ns), background),
-        (replace(response, sigma_ns=response.sigma_ns + time_zero.sigma_err_ns), background),
-        (response, replace(background, flat_rate_hz=background.flat_rate_hz + flat_err)),
-        (response, replace(background, prompt_rate_hz=background.prompt_rate_hz + prompt_err)),
-    )
-    return [
-        LifetimeEstimator(estimator.edges_bins, estimator.resolution_ns, r, b)
-        .estimate_pooled(histogram, exposure_s)
-        .lifetime_ns
-        - lifetime.lifetime_ns
-        for r, b in shifted
-    ]
-
-
-def _auger_ratio(
-    data: VoltammetryFlidData, states: ChargeStates, warnings: list[str]
-) -> tuple[Ratio | None, Ratio | None]:
-    """gammaA/gamma0 from the lifetimes and, as a check, from the intensities of the slow exponentials."""
-    if states.x0 is None or states.x_minus is None or states.fit is None:
-        return None, None
-    fit = states.fit
-    lifetimes = auger_ratio_from_lifetimes(
-        float(fit.lifetimes_ns[0]), float(fit.lifetimes_ns[1]), fit.covariance_ns2
-    )
-    x0, x_minus = (_slow_rate(state, fit, i) for i, state in enumerate((states.x0, states.x_minus)))
-    intensities = auger_ratio_from_intensities(
-        x0, x_minus, fit.lifetimes_ns, data.sync_period_s * 1e9, data.calibration.pairs_per_pulse
-    )
-    if abs(lifetimes.value - intensities.value) > 5 * math.hypot(lifetimes.error, intensities.error, 0.03):
-        warnings.append(
-            f"gammaA/gamma0 is {lifetimes.value:.3f} by lifetimes but {intensities.value:.3f} by "
-            "intensities: check that X0 and X- were told apart"
-        )
-    return lifetimes, intensities
-
-
-def _slow_rate(state: State, fit: JointFit, index: int) -> Ratio:
-    """Rate of the photons in the slow exponentials of one state."""
-    total = fit.amounts[index].sum()
-    share = fit.amounts[index, :2].sum() / total
-    share_err = np.hypot(*fit.amounts_err[index, 2:]) / total
-    error = math.hypot(share * state.rate_err_hz, share_err * state.net_rate_hz)
-    return Ratio(float(share * state.net_rate_hz), error)
+    found = [data.photons.between(first, end).dtime for first, end in syncs.tolist()]
+    return microtime_histogram(np.concatenate(found), estimator.edges_bins)
 
 
 def _scaling(x0: State | None, auger: Ratio | None) -> ScalingCurve | None:
@@ -414,36 +344,8 @@ def _scaling(x0: State | None, auger: Ratio | None) -> ScalingCurve | None:
 def _against_x0(
     x0: State | None, vertex: AtVertex | None, calibration: Calibration
 ) -> tuple[Ratio | None, Ratio | None]:
-    """Lifetime enhancement and intensity drop from X0 to the vertex."""
-    if x0 is None or vertex is None:
+    if vertex is None:
         return None, None
-    enhancement = _quotient(
-        Ratio(x0.lifetime_ns, x0.lifetime_err_ns), Ratio(vertex.lifetime_ns, vertex.lifetime_err_ns)
-    )
-    x0_err = math.hypot(x0.rate_err_hz, calibration.background_err_hz)
-    drop = _quotient(Ratio(x0.net_rate_hz, x0_err), Ratio(vertex.net_rate_hz, vertex.net_rate_err_hz))
-    return enhancement, drop
-
-
-def _quotient(above: Ratio, below: Ratio) -> Ratio | None:
-    if not (above.value > 0 and below.value > 0):
-        return None
-    value = above.value / below.value
-    return Ratio(value, value * math.hypot(above.error / above.value, below.error / below.value))
-
-
-def _state_summary(state: State | None) -> dict[str, float | None]:
-    return {
-        "lifetime_ns": _number(state and state.lifetime_ns),
-        "lifetime_err_ns": _number(state and state.lifetime_err_ns),
-        "rate_hz": _number(state and state.rate_hz),
-    }
-
-
-def _value_and_error(ratio: Ratio | None) -> tuple[float | None, float | None]:
-    return (None, None) if ratio is None else (_number(ratio.value), _number(ratio.error))
-
-
-def _number(value: float | None) -> float | None:
-    """A JSON number: None for what is unknown, not finite or absent."""
-    return float(value) if value is not None and math.isfinite(value) else None
+    lifetime = Ratio(vertex.lifetime_ns, vertex.lifetime_err_ns)
+    net_rate = Ratio(vertex.net_rate_hz, vertex.net_rate_err_hz)
+    return enhancement_and_drop(x0, lifetime, net_rate, calibration)

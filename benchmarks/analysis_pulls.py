@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from qdlab.analysis.decay_model import FWHM_PER_SIGMA, Background, Response, warped_edges
 from qdlab.analysis.flid_data import Calibration, VoltammetryFlidData
 from qdlab.analysis.lifetime import LifetimeEstimator
+from qdlab.analysis.photon_source import PhotonArrays
 from qdlab.analysis.potential import PotentialRecord
 from qdlab.analysis.traces import microtime_histogram
 from qdlab.analysis.voltammetry_flid import VoltammetryFlidResult, analyze_voltammetry_flid
@@ -125,7 +126,7 @@ def default_run(batch: int, seed: int, *, hold_s: float = 30.0, cycles: int = 3)
         CYCLE_S,
     )
     return VoltammetryFlidData(
-        sync, dtime, channel, 25.0, 4e-7, len(at) * cell_s, Calibration((75.0, 75.0), 230.0),
+        25.0, 4e-7, len(at) * cell_s, Calibration((75.0, 75.0), 230.0), PhotonArrays(sync, dtime, channel),
         (0.5, 0.5 + hold_s) if hold_s else None, 0.02, 0.0, VERTEX_V, cycles, (record,) if cycles else (),
         np.round(edges_s / 4e-7).astype(np.int64), np.tile(np.array([1, 2], np.uint8), cycles),
     )  # fmt: skip
@@ -176,7 +177,8 @@ def main() -> None:
             found.setdefault(name, []).append(row)
         pulls = " ".join(f"{(v - p) / e:+5.1f}" for v, e, p in table.values())
         print(
-            f"run {seed:2d}: {len(data.sync)} photons, {took_s:.2f} s, pulls {pulls} {result.warnings or ''}"
+            f"run {seed:2d}: {data.photons.n_photons} photons, {took_s:.2f} s, pulls {pulls} "
+            f"{result.warnings or ''}"
         )
     print(f"\n{'':18}    planted  mean found   scatter mean error pull mean    sd runs")
     for name, values in found.items():

@@ -8,6 +8,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+_PACKED_BYTES = 100_000
+"""Larger arrays are compressed."""
+
 
 def write_tree(group: h5py.Group, tree: Mapping[str, Any]) -> None:
     """Write a mapping into `group`; raises TypeError for a value that HDF5 cannot hold.
@@ -21,7 +24,8 @@ def write_tree(group: h5py.Group, tree: Mapping[str, Any]) -> None:
             for k, item in enumerate(value):
                 write_tree(group.create_group(f"{key}/{k:04d}"), item)
         elif isinstance(value, np.ndarray) and value.ndim:
-            group.create_dataset(key, data=value)
+            packed = {"compression": 1, "shuffle": True} if value.nbytes > _PACKED_BYTES else {}
+            group.create_dataset(key, data=value, **packed)
         elif value is None:
             group.attrs[key] = h5py.Empty("f8")
         else:

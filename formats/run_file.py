@@ -3,9 +3,12 @@
 With photons in it, it is a Photon-HDF5 file. What is qdlab's own stands in `/user/qdlab`:
 
     attributes      kind, status, status_reason, header (JSON: parameters, station, settings, versions)
+    words           the counter's own records (uint32, contiguous: can be memory-mapped)
+    words_overflow  time (int64, sync number) of the overflows before every INDEX_WORDS-th word
     markers/        timestamps (int64, sync number), bits (uint8, the four marker lines)
     potentiostat/NNNN/  time_s, potential_v, current_a (float64), overload (bool); attribute about (JSON);
                     vendor/ the program's own files, byte for byte (uint8)
+    NAME/NNNN/      what a procedure stores of its own, such as scans, images (NXdata) and dots
     leftovers/      of a failed run: what the vendor's program had in its folder (uint8)
     log             text, one line per event with the rig's clock in seconds
     truth/          what a simulated bench planted; no analysis reads it
@@ -17,7 +20,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass, field
-from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +29,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import FileFormatError
-from .photon_hdf5 import PhotonHdf5Writer, PhotonMeasurement, read_photons
+from .h5_tree import read_tree
+from .photon_hdf5 import read_photons
+from .photon_packing import INDEX_WORDS, OWN, PhotonPacking, StoredEvents
 from .tttr import RecordType, TttrDecoder
 
 PART_SUFFIX = ".part"
 POTENTIOSTAT_ARRAYS = ("time_s", "potential_v", "current_a", "overload")
 LEFTOVERS = "leftovers"
-WORDS_FILE = "photons.u32"
-WORDS_PER_BLOCK = 4 << 20
-_OWN = "/user/qdlab"
+GROUPS = "groups"
+"""Folder of the part folder with one file NAME.NNNN.h5 per group NAME/NNNN of the run file."""
+_LONGEST_WRAP = 1 << 16
+"""A record lies less than this behind the overflows before it, in any T3 format."""
+_NO_MICRO_TIMES = np.empty(0, np.uint16)
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -50,24 +57,30 @@ def write_atomically(path: Path, text: str) -> None:
 # ---- writing ----
 
 
-def write_run_file(part: Path) -> Path:
+def write_run_file(part: Path, packing: PhotonPacking | None = None) -> Path:
     """Make `NAME.h5` of the folder `NAME.part`, verify it, then remove the folder; returns its path.
 
-    Raises OSError when the disk refuses; the folder then stays.
+    `packing` is what was packed while the run went on. Raises OSError when the disk refuses; the folder
+    then stays.
     """
     path = part.with_suffix(".h5")
-    temporary = part.with_suffix(".h5.tmp")
     header = json.loads((part / "header.json").read_text(encoding="utf-8"))
-    with h5py.File(temporary, "w") as file:
-        own = file.create_group(_OWN)
+    if packing is None and "photons" in header:
+        packing = PhotonPacking(part, header)
+    photons = packing.finish() if packing else 0
+    temporary = packing.path if packing else part / "run.h5"
+    with packing.file if packing else h5py.File(temporary, "w") as file:
+        own = file.require_group(OWN)
         own.attrs["kind"] = header["kind"]
         own.attrs["status"] = header["status"]
         own.attrs["status_reason"] = header["status_reason"]
         own.attrs["header"] = json.dumps(header)
-        photons = _write_photons(file, part, header) if "photons" in header else 0
         _write_potentiostat(own.create_group("potentiostat"), part)
         for left in sorted(f for f in (part / LEFTOVERS).rglob("*") if f.is_file()):
             own[left.relative_to(part).as_posix()] = np.fromfile(left, np.uint8)
+        for stored in sorted((part / GROUPS).glob("*.h5")):
+            with h5py.File(stored) as tree:
+                file.copy(tree["/"], own, stored.stem.replace(".", "/"))
         own["log"] = (part / "log.txt").read_text(encoding="utf-8")
         if (part / "truth.h5").exists():
             with h5py.File(part / "truth.h5") as truth:
@@ -100,44 +113,6 @@ def recover_run(part: Path) -> Path:
     return write_run_file(part)
 
 
-def _write_photons(file: h5py.File, part: Path, header: dict[str, Any]) -> int:
-    about = header["photons"]
-    decoder = TttrDecoder(RecordType(about["record_type"]))
-    words_file = part / WORDS_FILE
-    n_words = words_file.stat().st_size // 4
-    writer = PhotonHdf5Writer(file, _measurement(header))
-    marker_times, marker_bits = [np.empty(0, np.int64)], [np.empty(0, np.uint8)]
-    n_photons = 0
-    with words_file.open("rb") as stream:
-        for _ in range(0, n_words, WORDS_PER_BLOCK):
-            words = np.fromfile(stream, np.uint32, WORDS_PER_BLOCK)
-            block = decoder.decode(words)
-            writer.append(block.time, block.dtime, block.channel)
-            n_photons += len(block.time)
-            marker_times.append(block.marker_time)
-            marker_bits.append(block.marker_bits)
-    writer.set_duration(decoder.last_time * about["sync_period_s"])
-    markers = _group(file, _OWN).create_group("markers")
-    markers["timestamps"] = np.concatenate(marker_times)
-    markers["bits"] = np.concatenate(marker_bits)
-    return n_photons
-
-
-def _measurement(header: dict[str, Any]) -> PhotonMeasurement:
-    about = header["photons"]
-    station = header["station"]
-    return PhotonMeasurement(
-        timestamps_unit_s=about["sync_period_s"],
-        tcspc_unit_s=about["resolution_s"],
-        laser_repetition_rate_hz=1.0 / about["sync_period_s"],
-        detectors=tuple(range(about["n_inputs"])),
-        excitation_wavelength_nm=station["laser"].get("wavelength_nm", 442.0),
-        description=header["title"] or f"{header['kind']} run recorded with qdlab",
-        sample_name=header["sample"],
-        created=datetime.fromisoformat(header["started"]).astimezone(),
-    )
-
-
 def _write_potentiostat(group: h5py.Group, part: Path) -> None:
     for k, about_file in enumerate(sorted(part.glob("potentiostat_*.json"))):
         record = group.create_group(f"{k:04d}")
@@ -166,11 +141,15 @@ class StoredPotentiostatRecord:
 
 @dataclass(frozen=True)
 class StoredPhotons:
-    """Photons and markers of a run, in T3 form."""
+    """Photons and markers of a run, in T3 form; the photons stay on disk until they are asked for.
 
-    sync: NDArray[np.int64]
-    dtime: NDArray[np.uint16]
-    channel: NDArray[np.uint8]
+    `sync`, `dtime` and `channel` hold all of them in memory, 11 bytes each; long runs are better read
+    from `words`, or in pieces by `between`.
+    """
+
+    path: Path
+    record_type: RecordType
+    n_photons: int
     marker_sync: NDArray[np.int64]
     marker_bits: NDArray[np.uint8]
     sync_period_s: float
@@ -179,11 +158,80 @@ class StoredPhotons:
     n_inputs: int
     start_s: float
     """The rig's clock when the measurement started, in seconds."""
+    words_overflow: NDArray[np.int64] | None
+    """Sync number that the overflows before every INDEX_WORDS-th word come to; None in files without words,
+    which older versions wrote."""
+
+    @cached_property
+    def words(self) -> NDArray[np.uint32]:
+        """The counter's own records, memory-mapped (read-only)."""
+        with h5py.File(self.path) as file:
+            stored = _dataset(file, f"{OWN}/words")
+            offset, n_words = stored.id.get_offset(), len(stored)
+            if offset is None:  # empty, or repacked by another program
+                return stored[:]
+        return np.asarray(np.memmap(self.path, "<u4", "r", offset, (n_words,)))
+
+    def between(self, first_sync: int, end_sync: int) -> StoredEvents:
+        """The photons of the laser pulses `first_sync` <= number < `end_sync`."""
+        index = self.words_overflow
+        if index is None:
+            return _inside(self.events, first_sync, end_sync)
+        first = max(0, int(np.searchsorted(index, first_sync - _LONGEST_WRAP, "right")) - 1)
+        last = int(np.searchsorted(index, end_sync, "left"))
+        return _inside(self._decoded(first, last), first_sync, end_sync)
+
+    def some_micro_times(self, blocks: int = 32) -> NDArray[np.uint16]:
+        """Micro times of a part of the photons: of so many blocks of words, spread over the measurement."""
+        if self.words_overflow is None:
+            return self.dtime
+        first = np.unique(np.linspace(0, len(self.words_overflow) - 1, blocks).astype(int))
+        return np.concatenate([_NO_MICRO_TIMES, *(self._decoded(k, k + 1).dtime for k in first if k >= 0)])
+
+    @cached_property
+    def events(self) -> StoredEvents:
+        """All photons."""
+        if self.words_overflow is None:
+            with h5py.File(self.path) as file:
+                photons = read_photons(file)
+            if photons.nanotimes is None:
+                raise FileFormatError(f"{self.path}: its photons have no micro times")
+            return StoredEvents(photons.timestamps, photons.nanotimes, photons.detectors)
+        return self._decoded(0, len(self.words_overflow))
+
+    @property
+    def sync(self) -> NDArray[np.int64]:
+        """Number of the laser pulse of each photon."""
+        return self.events.sync
+
+    @property
+    def dtime(self) -> NDArray[np.uint16]:
+        """Micro time of each photon in bins of the resolution."""
+        return self.events.dtime
+
+    @property
+    def channel(self) -> NDArray[np.uint8]:
+        """Detector of each photon, from 0."""
+        return self.events.channel
+
+    def _decoded(self, first: int, last: int) -> StoredEvents:
+        """Photons of the index blocks [first, last)."""
+        words = self.words[first * INDEX_WORDS : last * INDEX_WORDS]
+        photons, n = StoredEvents.room_for(min(len(words), self.n_photons)), 0
+        if len(words) and self.words_overflow is not None:
+            decoder = TttrDecoder(self.record_type, int(self.words_overflow[first]))
+            for start in range(0, len(words), INDEX_WORDS):
+                n = photons.put(decoder.decode(words[start : start + INDEX_WORDS]), n)
+        return photons.part(0, n)
+
+
+def _inside(events: StoredEvents, first_sync: int, end_sync: int) -> StoredEvents:
+    return events.part(*np.searchsorted(events.sync, [first_sync, end_sync]))
 
 
 @dataclass(frozen=True)
 class RunFile:
-    """A whole run, read into memory."""
+    """A run: everything but its photons read into memory."""
 
     path: Path
     header: dict[str, Any]
@@ -201,6 +249,13 @@ class RunFile:
         """How the run ended: finished, aborted, failed or recovered."""
         return self.header["status"]
 
+    def groups(self, name: str) -> list[dict[str, Any]]:
+        """What the run's procedure stored as `name`, in order: arrays and attributes by their names."""
+        with h5py.File(self.path) as file:
+            own = _group(file, OWN)
+            stored = _group(own, name) if name in own else {}
+            return [read_tree(_group(_group(own, name), number)) for number in sorted(stored)]
+
 
 def is_hdf5(path: Path) -> bool:
     """True when the file begins as HDF5 files do."""
@@ -212,31 +267,28 @@ def read_run_file(path: Path) -> RunFile:
     """Read a run file; raises FileFormatError when it is not one, or is damaged."""
     try:
         with h5py.File(path) as file:
-            if _OWN not in file:
-                raise FileFormatError(f"{path}: is HDF5, but holds no qdlab run (no group {_OWN})")
-            own = _group(file, _OWN)
+            if OWN not in file:
+                raise FileFormatError(f"{path}: is HDF5, but holds no qdlab run (no group {OWN})")
+            own = _group(file, OWN)
             header = json.loads(str(own.attrs["header"]))
             records = _group(own, "potentiostat")
             return RunFile(
                 path,
                 header,
                 _dataset(own, "log").asstr()[()],
-                _read_photons(file, header) if "photon_data" in file else None,
+                _read_photons(path, file, header) if "photon_data" in file else None,
                 [_read_record(_group(records, name)) for name in sorted(records)],
             )
     except (OSError, KeyError, json.JSONDecodeError) as error:
         raise FileFormatError(f"{path}: is damaged or not a run file: {error}") from error
 
 
-def _read_photons(file: h5py.File, header: dict[str, Any]) -> StoredPhotons:
-    own, about = _group(file, _OWN), header["photons"]
-    sync, dtime, channel = read_photons(file)
-    if dtime is None:
-        raise FileFormatError(f"{file.filename}: its photons have no micro times")
+def _read_photons(path: Path, file: h5py.File, header: dict[str, Any]) -> StoredPhotons:
+    own, about = _group(file, OWN), header["photons"]
     return StoredPhotons(
-        sync=sync,
-        dtime=dtime,
-        channel=channel,
+        path=path,
+        record_type=RecordType(about["record_type"]),
+        n_photons=len(_dataset(file, "photon_data/timestamps")),
         marker_sync=_dataset(own, "markers/timestamps")[:],
         marker_bits=_dataset(own, "markers/bits")[:],
         sync_period_s=about["sync_period_s"],
@@ -244,6 +296,7 @@ def _read_photons(file: h5py.File, header: dict[str, Any]) -> StoredPhotons:
         duration_s=float(_dataset(file, "acquisition_duration")[()]),
         n_inputs=about["n_inputs"],
         start_s=about["start_s"],
+        words_overflow=_dataset(own, "words_overflow")[:] if "words_overflow" in own else None,
     )
 
 

@@ -24,12 +24,14 @@ T3_WRAP = 1 << 10
 T3_MAX_DTIME = (1 << 15) - 1
 """Largest micro time of a T3 record."""
 
+OVERFLOW_WORD = 0xFE00_0000
+"""An overflow record without its count: special bit and channel 63."""
+
 _HYDRAHARP_V1_T2_WRAP = 33_552_000
 _PICOHARP_T2_WRAP = 210_698_240
 _PICOHARP_T3_WRAP = 1 << 16
 _MAX_OVERFLOW = 1 << 62
 _MAX_CHANNEL = 63
-_OVERFLOW_WORD = 0xFE00_0000  # special bit, channel 63
 
 
 class RecordType(IntEnum):
@@ -89,13 +91,18 @@ class TttrBlock:
 class TttrDecoder:
     """Turns words into events; carries the overflow sum from block to block.
 
-    The events do not depend on how the words are cut into blocks.
+    The events do not depend on how the words are cut into blocks. To begin in the middle of a stream,
+    give the `overflow` that a decoder of the words before has come to.
     """
 
-    def __init__(self, record_type: RecordType) -> None:
+    def __init__(self, record_type: RecordType, overflow: int = 0) -> None:
         self.record_type = record_type
-        self._overflow = 0
-        self._last_time = 0
+        self._overflow = self._last_time = overflow
+
+    @property
+    def overflow(self) -> int:
+        """Sum of the overflows so far, in units of `TttrBlock.time`."""
+        return self._overflow
 
     @property
     def last_time(self) -> int:
@@ -350,11 +357,11 @@ def _decode_picoharp_t3(words, wrap, state, time, dtime, channel, marker_time, m
 
 
 @njit(cache=True, nogil=True)
-def _put_overflows(words, n, wraps, max_count):
+def put_overflows(words, n, wraps, max_count):
     """Write the overflow records for `wraps` wraps behind the first `n` words; return the new length."""
     while wraps > 0:
         count = min(wraps, max_count)
-        words[n] = _OVERFLOW_WORD | count
+        words[n] = OVERFLOW_WORD | count
         wraps -= count
         n += 1
     return n
@@ -380,12 +387,12 @@ def _encode(time, photon_words, marker_time, marker_words, sync_time, wrap, over
             i += 1
         if event - overflow >= wrap:
             wraps = (event - overflow) // wrap
-            n = _put_overflows(words, n, wraps, wrap - 1)
+            n = put_overflows(words, n, wraps, wrap - 1)
             overflow += wraps * wrap
         words[n] = word | (event - overflow)
         n += 1
     if until - overflow >= wrap:
         wraps = (until - overflow) // wrap
-        n = _put_overflows(words, n, wraps, wrap - 1)
+        n = put_overflows(words, n, wraps, wrap - 1)
         overflow += wraps * wrap
     return n, overflow

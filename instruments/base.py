@@ -78,7 +78,7 @@ class Device(ABC):
         when the instrument may have stayed unsafe.
         """
 
-    def assume_unsafe(self) -> None:
+    def assume_unsafe(self) -> None:  # noqa: B027 - where make_safe acts in any case there is nothing to forget
         """Forget what is known of the instrument's state, so that the next `make_safe` acts in any case."""
 
     @abstractmethod

@@ -96,6 +96,20 @@ def export(
 
 
 @app.command()
+def reproduce(
+    paper: Annotated[str, typer.Argument(help="morozov")],
+    out: Out = Path("reproduced"),
+    quick: Annotated[bool, typer.Option("--quick", help="Shorter runs, under a minute.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Fail where a found value misses.")] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the simulated bench.")] = 1,
+) -> None:
+    """Repeat a paper's figures on the twin, and say how close they come."""
+    from .cli_reproduce import reproduce_and_report
+
+    raise typer.Exit(reproduce_and_report(paper, out, quick=quick, check=check, seed=seed))
+
+
+@app.command()
 def recover(
     path: Annotated[Path, typer.Argument(help="The .part folder of a run that did not end.")],
 ) -> None:
@@ -126,14 +140,16 @@ def station_safe(station: Annotated[str, typer.Argument(help="Station TOML or na
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def emulate(
     context: typer.Context,
-    instrument: Annotated[str, typer.Argument(help="chi760")],
+    instrument: Annotated[str, typer.Argument(help="chi760 or e545")],
 ) -> None:
     """Run an emulated instrument as a program of its own."""
-    if instrument != "chi760":
-        raise typer.BadParameter(f"{instrument!r} is not one of: chi760")
-    from ..sim.emulators.chi760.__main__ import main as chi760
-
-    raise typer.Exit(chi760(context.args))
+    if instrument == "chi760":
+        from ..sim.emulators.chi760.__main__ import main as emulated
+    elif instrument == "e545":
+        from ..sim.emulators.e545_program import main as emulated
+    else:
+        raise typer.BadParameter(f"{instrument!r} is not one of: chi760, e545")
+    raise typer.Exit(emulated(context.args))
 
 
 @app.callback(invoke_without_command=True)

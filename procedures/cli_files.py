@@ -102,7 +102,7 @@ def _show_run(path: Path) -> None:
     }
     if run.photons is not None:
         p = run.photons
-        rows["photons"] = f"{len(p.sync):,} in {p.duration_s:.1f} s, {len(p.marker_sync)} markers"
+        rows["photons"] = f"{p.n_photons:,} in {p.duration_s:.1f} s, {len(p.marker_sync)} markers"
     for record in run.potentiostat:
         about = record.about
         whole = "complete" if about["complete"] else f"partial: {about['stop_reason']}"

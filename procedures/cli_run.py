@@ -107,7 +107,7 @@ def _report(console: Console, outcome: RunOutcome) -> None:
     from .analyses import analyze_run
 
     run = read_run_file(outcome.path)
-    if run.photons is None or not len(run.photons.sync):
+    if run.photons is None or not run.photons.n_photons:
         console.print("no photons were recorded: nothing to analyze")
         return
     result = analyze_run(run)

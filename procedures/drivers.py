@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..instruments.base import Device, Limits
 from .config import Table
@@ -51,7 +52,7 @@ class Driver:
     """One entry of the group `qdlab.instruments`: how to read its table and how to build it."""
 
     role: str
-    """The station table that it can stand in: potentiostat, counter, laser."""
+    """The station table that it can stand in: potentiostat, counter, laser, stage."""
     table: type[DriverTable]
     build: Callable[[Any, Surroundings], Device]
 
@@ -183,7 +184,70 @@ def _build_pdl800d(table: Pdl800dTable, around: Surroundings) -> Device:
     return PDL800D(ask)
 
 
+# ---- PI E-545 ----
+
+
+class E545Table(DriverTable):
+    """`[stage]` with driver = "e545"; connection is tcp://HOST:PORT, a serial port, or a VISA name."""
+
+    x_limits_um: tuple[float, float] = Field(description="[lower, upper] in micrometres, within [0, 200]")
+    y_limits_um: tuple[float, float] = Field(description="[lower, upper] in micrometres, within [0, 200]")
+    z_limits_um: tuple[float, float] = Field(
+        description="[lower, upper] in micrometres, within [0, 200]; mind the objective"
+    )
+    axes: tuple[str, str, str] = Field(default=("A", "B", "C"), description="the controller's x, y and z")
+    baud_rate: int = Field(default=115_200, gt=0)
+    trigger_output: Literal[1, 2, 3] | None = Field(
+        default=None, description="trigger output of the controller that is wired to the counter"
+    )
+    trigger_marker: int | None = Field(
+        default=None, ge=1, le=4, description="marker input of the counter that it is wired to, 1 to 4"
+    )
+
+    @field_validator("x_limits_um", "y_limits_um", "z_limits_um")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0.0 <= value[0] < value[1] <= 200.0:
+            raise ValueError("must be [lower, upper] with 0 <= lower < upper <= 200")
+        return value
+
+    @model_validator(mode="after")
+    def _wired_at_both_ends(self) -> E545Table:
+        if (self.trigger_output is None) != (self.trigger_marker is None):
+            raise ValueError("trigger_output and trigger_marker must be given together, or neither")
+        return self
+
+
+def _build_e545(table: E545Table, around: Surroundings) -> Device:
+    from ..instruments.pi import E545Stage
+    from ..instruments.pi.links import open_link
+
+    if table.connection == SIMULATED:
+        from ..sim.emulators.doors import EmulatedAdapter
+        from ..sim.emulators.pi_e545 import E545Controller
+
+        bench = around.require_bench()
+        controller = E545Controller(bench.clock, bench.stage, faults=bench.faults)
+        if table.trigger_output and table.trigger_marker:
+            bench.wire_trigger(table.trigger_output, table.trigger_marker)
+        open_connection = partial(EmulatedAdapter, controller)
+    else:
+        open_connection = partial(open_link, table.connection, baud_rate=table.baud_rate)
+    return E545Stage(
+        open_connection,
+        clock=around.clock,
+        limits_um={
+            "x": Limits(*table.x_limits_um),
+            "y": Limits(*table.y_limits_um),
+            "z": Limits(*table.z_limits_um),
+        },
+        axes=table.axes,
+        trigger_output=table.trigger_output,
+    )
+
+
 CHI760C = Driver("potentiostat", ChiTable, _build_chi760c)
 TIMEHARP260 = Driver("counter", TimeHarpTable, _build_timeharp260)
 PDL828 = Driver("laser", Pdl828Table, _build_pdl828)
 PDL800D = Driver("laser", Pdl800dTable, _build_pdl800d)
+E545 = Driver("stage", E545Table, _build_e545)

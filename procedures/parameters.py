@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pymeasure.experiment import FloatParameter, IntegerParameter
+from pymeasure.experiment import FloatParameter, IntegerParameter, Parameter
 
 
 class ExactFloatParameter(FloatParameter):
@@ -60,3 +60,56 @@ def exact_float(
 def count(name: str, *, default: int, minimum: int, maximum: int) -> Any:
     """Declare a CountParameter; the attribute is the int itself on a procedure."""
     return CountParameter(name, minimum=minimum, maximum=maximum, default=default)
+
+
+class PotentialsParameter(Parameter):
+    """A list of potentials in volts: a TOML array, or text like "0, -1.4, -1.7, -2"; kept exactly."""
+
+    units = "V"
+
+    def __init__(self, name: str, *, minimum: float, maximum: float, **kwargs: Any) -> None:
+        self._one = ExactFloatParameter(name, units=self.units, minimum=minimum, maximum=maximum)
+        super().__init__(name, **kwargs)
+
+    def convert(self, value: Any) -> tuple[float, ...]:
+        """The potentials as floats, at least one; raises ValueError naming the one that is not allowed."""
+        if isinstance(value, str):
+            value = value.strip().removesuffix(self.units).split(",")
+        elif not isinstance(value, list | tuple):
+            value = [value]
+        if not value:
+            raise ValueError("at least one potential is needed")
+        return tuple(self._one.convert(item) for item in value)
+
+    def __str__(self) -> str:
+        return f"{', '.join(repr(potential_v) for potential_v in self.value or ())} {self.units}"
+
+
+def potentials(
+    name: str, *, default: tuple[float, ...], minimum: float = -10.0, maximum: float = 10.0
+) -> Any:
+    """Declare a PotentialsParameter; the attribute is a tuple of floats on a procedure."""
+    return PotentialsParameter(name, minimum=minimum, maximum=maximum, default=default)
+
+
+class PointParameter(Parameter):
+    """A point of the sample, x, y, z in micrometres: a TOML array, or text; empty for none."""
+
+    units = "um"
+
+    def convert(self, value: Any) -> tuple[float, ...]:
+        """Three floats, or none; raises ValueError for anything else."""
+        if isinstance(value, str):
+            value = [part for part in value.strip().removesuffix(self.units).split(",") if part.strip()]
+        if not isinstance(value, list | tuple) or len(value) not in (0, 3):
+            raise ValueError(f"{value!r} is not a point: give x, y and z in micrometres, or nothing")
+        one = ExactFloatParameter("coordinate", units=self.units)
+        return tuple(one.convert(item) for item in value)
+
+    def __str__(self) -> str:
+        return f"{', '.join(map(repr, self.value))} {self.units}".strip() if self.value else ""
+
+
+def point(name: str) -> Any:
+    """Declare a PointParameter, none by default; the attribute is a tuple of three floats, or empty."""
+    return PointParameter(name, default=())

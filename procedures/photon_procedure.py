@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import ClassVar
 
 from ..instruments.base import InstrumentError
 from ..instruments.photon_counter import CounterSettings, InputSettings, TttrMode
 from ..instruments.potentiostat import PotentiostatRecord, PotentiostatRun, Technique
+from .drivers import E545Table
 from .errors import QdlabError
 from .rig_procedure import POLL_S, Plan, RigProcedure
 from .station import Rig, TimeHarpTable
 
 EXPECTED_RATE_HZ = 40_000
 """Photon rate assumed in estimates; a bright single dot gives 35 kc/s."""
-BYTES_PER_WORD = 4
-BYTES_PER_PHOTON = 4
-"""In the run file, compressed."""
+BYTES_PER_WORD = 8
+"""Once while the run goes on, once more in the run file."""
+BYTES_PER_PHOTON = 3.5
+"""In the run file beside its word, compressed."""
 PULSES_PER_OVERFLOW = 1024
 SYNC_TOLERANCE = 0.01
+LATEST_S = 2.0
+"""The counter's records may come so late."""
 SPARE_S = 60.0
 """A measurement is started for this much longer than planned; the procedure ends it."""
 
@@ -58,25 +64,40 @@ class PhotonProcedure(RigProcedure):
         self._last_row_s = rig.clock.now()
         self.note("photon measurement started")
 
-    def run_potentiostat(self, program: Sequence[Technique], phase: str) -> list[PotentiostatRecord]:
-        """Run a program to its end while photons are recorded, and store what it brought."""
+    def run_potentiostat(
+        self,
+        program: Sequence[Technique],
+        phase: str,
+        enough: Callable[[PotentiostatRun], bool] | None = None,
+        cycles_before: int = 0,
+    ) -> list[PotentiostatRecord]:
+        """Run a program while photons are recorded, and store what it brought.
+
+        It runs to its end, or until `enough` (asked after every poll) says that it need not. Its cycles are
+        numbered from `cycles_before` on.
+        """
         rig = self.rig
         self._run = run = rig.potentiostat.start(program)
         self.record.header.setdefault("potentiostat_start_s", rig.clock.now())
         self.note(f"potentiostat program started, about {run.planned_s:.0f} s")
         try:
-            while not run.done():
-                self.wait(POLL_S, phase)
-                self._emit_row_each_second()
-            records = run.result()
+            with nullcontext() if enough else self.unwatched():
+                while not (stopped := enough is not None and enough(run)) and not run.done():
+                    self.wait(POLL_S, phase)
+                    self.emit_row_each_second()
+            self.record.header["potentiostat_end_s"] = rig.clock.now()
+            if stopped:
+                run.abort()
+            records = run.partial_result() if stopped else run.result()
         except BaseException:
+            self.record.header.setdefault("potentiostat_end_s", rig.clock.now())
             try:
                 run.abort()
             except InstrumentError as error:
                 self.note_problem("potentiostat", error)
-            self.record.add_potentiostat(run.partial_result())
+            self.record.add_potentiostat(_numbered(run.partial_result(), cycles_before))
             raise
-        self.record.add_potentiostat(records)
+        self.record.add_potentiostat(_numbered(records, cycles_before))
         for warning in dict.fromkeys(w for record in records for w in record.warnings):
             self.warn(f"potentiostat: {warning}")
         self.note("potentiostat program ended")
@@ -86,9 +107,23 @@ class PhotonProcedure(RigProcedure):
         """What the potentiostat's plan says by the host's clock."""
         return self._run.commanded_potential_v() if self._run else None
 
-    def _emit_row_each_second(self) -> None:
+    def wait_for_photons(self, until_s: float, phase: str) -> None:
+        """Wait until the counter's records have come up to a time (s) of the photons' clock.
+
+        Raises InstrumentError when they do not come.
+        """
+        for _ in range(round(LATEST_S / POLL_S)):
+            if self.photons.duration_s >= until_s:
+                return
+            self.wait(POLL_S, phase)
+        raise InstrumentError(
+            f"the counter's records are {LATEST_S:g} s behind the clock: the computer or its disk is busy"
+        )
+
+    def emit_row_each_second(self) -> None:
+        """Emit a row of DATA_COLUMNS if the last one is a second old."""
         now_s = self.rig.clock.now()
-        if now_s - self._last_row_s < 1.0:
+        if now_s - self._last_row_s < 1.0 - 1e-6:
             return
         self._last_row_s = now_s
         potential_v = self.commanded_potential_v()
@@ -102,12 +137,19 @@ class PhotonProcedure(RigProcedure):
         )
 
 
+def _numbered(records: Sequence[PotentiostatRecord], cycles_before: int) -> list[PotentiostatRecord]:
+    return [replace(record, first_cycle=record.first_cycle + cycles_before) for record in records]
+
+
 def counter_settings(rig: Rig) -> CounterSettings:
     """T3 settings of a station: discriminators, delays, and the marker lines that it has wired."""
     table = rig.station.tables["counter"]
     assert isinstance(table, TimeHarpTable)
     markers = rig.station.file.markers
     wired = {markers.potential_falling, markers.potential_rising} if markers else set()
+    stage = rig.station.tables.get("stage")
+    if isinstance(stage, E545Table) and stage.trigger_marker is not None:
+        wired.add(stage.trigger_marker)
     falling = markers.potential_falling if markers else 0
     return CounterSettings(
         mode=TttrMode.T3,
@@ -119,3 +161,9 @@ def counter_settings(rig: Rig) -> CounterSettings:
         marker_rising=(falling != 1, falling != 2, falling != 3, falling != 4),
         marker_enabled=(1 in wired, 2 in wired, 3 in wired, 4 in wired),
     )
+
+
+def hold_interval_s(hold_s: float) -> float:
+    """The coarsest sample interval, 0.1 s or finer, that a hold is a whole number of."""
+    whole = (i for i in (0.1, 0.05, 0.01) if abs(hold_s / i - round(hold_s / i)) < 1e-9)
+    return min(next(whole, 0.001), hold_s)

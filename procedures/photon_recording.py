@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..formats.tttr import TttrBlock, TttrDecoder
 from ..instruments.photon_counter import CountingError, PhotonCounter
+from .live_photons import LivePhotons
 from .record import RunRecord
 
 RATE_WINDOW_S = 1.0
 """Live rates are means over this time of the photons' own clock."""
+
+
+class Collected:
+    """Blocks of photons and markers kept in memory; times are on the photons' clock."""
+
+    def __init__(self, tick_s: float) -> None:
+        self.tick_s = tick_s
+        self.blocks: list[TttrBlock] = []
+
+    @property
+    def sync(self) -> NDArray[np.int64]:
+        """Number of the laser pulse of each photon."""
+        return np.concatenate([np.empty(0, np.int64), *(block.time for block in self.blocks)])
+
+    @property
+    def channel(self) -> NDArray[np.uint8]:
+        """Detector of each photon."""
+        return np.concatenate([np.empty(0, np.uint8), *(block.channel for block in self.blocks)])
+
+    @property
+    def time_s(self) -> NDArray[np.float64]:
+        """Times of the photons in seconds."""
+        return self.sync * self.tick_s
+
+    def marker_s(self, line: int) -> NDArray[np.float64]:
+        """Times of the edges at a marker input (1 to 4) in seconds."""
+        edges = [block.marker_time[(block.marker_bits >> (line - 1)) & 1 == 1] for block in self.blocks]
+        return np.concatenate([np.empty(0, np.int64), *edges]) * self.tick_s
 
 
 class PhotonRecording:
@@ -18,11 +50,13 @@ class PhotonRecording:
 
     def __init__(self, counter: PhotonCounter, record: RunRecord) -> None:
         self._counter, self._record = counter, record
+        self.live = LivePhotons(counter)
         self._decoder: TttrDecoder | None = None
         self._tick_s = 0.0
         self.counts: NDArray[np.int64] = np.zeros(0, np.int64)
         self.rates_hz: NDArray[np.float64] = np.zeros(0)
         self.latest: TttrBlock | None = None
+        self._collected: Collected | None = None
         self._window_start, self._window_counts = 0, self.counts.copy()
 
     @property
@@ -55,6 +89,7 @@ class PhotonRecording:
             "start_s": host_s,
         }
         self._record.write_header()
+        self.live.start(sync_period_s)
         self._counter.start(duration_s)
 
     def pump(self) -> None:
@@ -69,6 +104,15 @@ class PhotonRecording:
         self._store(self._decoder, words)
         self._update_rates(self._decoder.last_time)
 
+    @contextmanager
+    def collecting(self) -> Iterator[Collected]:
+        """Within this, what arrives is kept in memory as well."""
+        self._collected = collected = Collected(self._tick_s)
+        try:
+            yield collected
+        finally:
+            self._collected = None
+
     def finish(self) -> None:
         """Stop the counter and store the words that are still in its buffer. May be called twice."""
         if self._decoder is None:
@@ -81,6 +125,9 @@ class PhotonRecording:
     def _store(self, decoder: TttrDecoder, words: NDArray[np.uint32]) -> None:
         self._record.append_words(words)
         self.latest = decoder.decode(words)
+        self.live.feed(words, float(self.rates_hz.sum()))
+        if self._collected is not None:
+            self._collected.blocks.append(self.latest)
         self.counts += np.bincount(self.latest.channel, minlength=len(self.counts))
 
     def _update_rates(self, last_time: int) -> None:

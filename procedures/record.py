@@ -1,7 +1,8 @@
 """The record of a run while it goes on: a folder that survives whatever ends the program.
 
 `NAME.part/` holds `header.json` (rewritten whole, never half), `photons.u32` (the card's own words,
-append-only), `potentiostat_NNN.npz` and `.json` with the vendor's files beside them, and `log.txt`.
+append-only), `potentiostat_NNN.npz` and `.json` with the vendor's files beside them, `groups/` with what a
+procedure stores of its own, and `log.txt`.
 `formats.run_file` makes the run file `NAME.h5` of such a folder, at the end of a run or in
 `qdlab recover`; see docs/decisions/0001-part-folder.md.
 """
@@ -22,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..formats.h5_tree import write_tree
-from ..formats.run_file import LEFTOVERS, PART_SUFFIX, POTENTIOSTAT_ARRAYS, write_atomically
+from ..formats.photon_packing import WORDS_FILE, EarlyPacking, PhotonPacking
+from ..formats.run_file import GROUPS, LEFTOVERS, PART_SUFFIX, POTENTIOSTAT_ARRAYS, write_atomically
 from ..instruments.potentiostat import PotentiostatRecord
 from .errors import RefusedError
 
@@ -68,9 +70,12 @@ class RunRecord:
         self.folder.mkdir()
         self.header = {**header, "status": "running", "status_reason": "", "started": _now()}
         self.confirmed_words = 0
-        self._words = (self.folder / "photons.u32").open("ab")
+        self._words = (self.folder / WORDS_FILE).open("ab")
         self._log = (self.folder / "log.txt").open("a", encoding="utf-8")
         self._n_potentiostat = 0
+        self._early: EarlyPacking | None = None
+        self.packing: PhotonPacking | None = None
+        """After `finish`: the photons that were packed while the run went on, for `write_run_file`."""
         self.write_header()
 
     def write_header(self) -> None:
@@ -87,6 +92,9 @@ class RunRecord:
         self._words.write(np.ascontiguousarray(words, "<u4").data)
         self._words.flush()
         self.confirmed_words += len(words)
+        if self._early is None:
+            self._early = EarlyPacking(self.folder, self.header, lambda: self.confirmed_words)
+            self._early.start()
 
     def add_potentiostat(self, records: Sequence[PotentiostatRecord]) -> None:
         """Store what the potentiostat brought, with the vendor's files as they were."""
@@ -110,6 +118,17 @@ class RunRecord:
             }
             write_atomically(self.folder / f"{name}.json", json.dumps(about, indent=1, default=_plain))
 
+    def add_group(self, name: str, tree: Mapping[str, Any]) -> None:
+        """Store arrays and attributes as the next group called `name`; see `formats.run_file`."""
+        folder = self.folder / GROUPS
+        folder.mkdir(exist_ok=True)
+        number = len(list(folder.glob(f"{name}.*.h5")))
+        file = folder / f"{name}.{number:04d}.h5"
+        temporary = file.with_suffix(".tmp")
+        with h5py.File(temporary, "w") as written:
+            write_tree(written, tree)
+        temporary.replace(file)
+
     def keep_leftovers(self, folder: Path) -> None:
         """Store the files that a vendor's program left in its folder, for whoever looks into a failed run."""
         for file in sorted(f for f in folder.rglob("*") if f.is_file() and f.suffix != ".lock"):
@@ -130,6 +149,8 @@ class RunRecord:
             file.flush()
             os.fsync(file.fileno())
             file.close()
+        if self._early is not None:
+            self.packing = self._early.end()
 
 
 def _now() -> str:

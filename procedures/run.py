@@ -56,11 +56,17 @@ def prepare_run(
     speed: float | None = None,
     faults: Sequence[str] = (),
     ask: Callable[[str], str] = input,
+    sample: str | None = None,
 ) -> PreparedRun:
-    """Read, build and check everything; raises RefusedError before anything moves."""
+    """Read, build and check everything; raises RefusedError before anything moves.
+
+    `sample` puts another sample on the bench of a simulated station than its file says.
+    """
     experiment_path = locate(experiment)
     about, procedure = load_experiment(experiment_path, overrides)
-    where = Station.load(locate(station or about.station))
+    where = Station.load(locate(station or about.station)).calibrated()
+    if sample is not None:
+        where = where.with_sample(sample)
     try:
         rig = where.build(seed=seed, speed=speed, faults=faults, ask=ask)
     except VendorSoftwareMissingError as error:
@@ -94,7 +100,7 @@ def execute_run(run: PreparedRun, watch: Callable[[RigProcedure], None], stop: t
         if stop.is_set():
             worker.stop()
         threading.Thread.join(worker, 0.1)
-    path = write_run_file(procedure.record.folder)
+    path = write_run_file(procedure.record.folder, procedure.record.packing)
     return RunOutcome(
         procedure.status_name,
         procedure.status_reason,

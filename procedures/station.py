@@ -6,7 +6,7 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +16,7 @@ from ..instruments.clock import Clock, RealClock
 from ..instruments.photon_counter import PhotonCounter
 from ..instruments.potentiostat import Potentiostat
 from ..instruments.pulsed_laser import PulsedLaser
+from ..instruments.stage import Stage
 from .config import Table, read_toml, validated
 from .drivers import SIMULATED, DriverTable, LaserTable, Surroundings, TimeHarpTable, find_driver
 from .errors import ConfigError
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from ..instruments.base import Device
     from ..sim.bench import Bench
 
-ROLES = ("laser", "counter", "potentiostat")
-"""Instrument tables of a station, in the order in which they are made safe: light off first."""
+ROLES = ("laser", "counter", "potentiostat", "stage")
+"""Instrument tables of a station, in the order in which they are made safe: light off first; the stage may be
+missing."""
 
 
 class StationTable(Table):
@@ -34,6 +36,9 @@ class StationTable(Table):
     name: str = Field(description="what the lab calls this rig")
     reference_electrode: str = Field(
         description='what potentials are measured against, e.g. "Pt quasi-reference"'
+    )
+    electrode_area_cm2: float | None = Field(
+        default=None, gt=0, description="wetted area of the working electrode, for charges per area"
     )
 
 
@@ -57,13 +62,35 @@ class CalibrationTable(Table):
     irf_fwhm_ps: float = Field(gt=0, description="full width at half maximum of the response, in picoseconds")
     blank_s: float = Field(gt=0, description="how long the blank was counted, in seconds")
     afterpulsing: float = Field(default=0.0, ge=0, lt=0.2)
+    afterpulse_delay_ns: float = Field(
+        default=24.0, ge=0, description="shortest delay of an afterpulse, in nanoseconds"
+    )
+    afterpulse_lifetime_ns: float = Field(default=60.0, gt=0)
+    time_zero_ns: float = Field(
+        default=2.0,
+        description="delay of the pulse's light, used where a run has too few photons for its own",
+    )
     source: str = Field(description="which measurement this is from, and when")
+    run: str = Field(default="", description="run file of the blank that these numbers were read from")
+    run_started: str = ""
+
+
+class CalibrationRunTable(Table):
+    """`[calibration]` with `run` instead of numbers: a blank run, measured with the procedure Blank."""
+
+    run: str = Field(description="path of the blank's run file; a relative one starts at the station file")
 
 
 class SimulationTable(Table):
     """`[simulation]`: the sample on the bench."""
 
-    sample: Literal["batch_1", "batch_2", "not_charging", "blank"] = "batch_1"
+    sample: Literal["batch_1", "batch_2", "not_charging", "blank", "cover_slip"] = "batch_1"
+    drift_um_h: tuple[float, float, float] = Field(
+        default=(0.0, 0.0, 0.0), description="drift of a cover slip along x, y, z in micrometres per hour"
+    )
+    cell: Literal["ito", "microelectrode"] = Field(
+        default="ito", description="ito: the paper's cell, follows in 1.2 ms; microelectrode: in 0.4 us"
+    )
     seed: int = Field(default=1, ge=0)
     speed: float | Literal["real", "max"] = Field(default="max", description="real, max, or a factor")
 
@@ -74,14 +101,15 @@ class SimulationTable(Table):
 
 
 class StationFile(Table):
-    """A whole station file, except the instruments' tables, which their drivers read."""
+    """A whole station file, except the tables of instruments and calibration, which are read one by one."""
 
     station: StationTable
     laser: dict[str, Any]
     counter: dict[str, Any]
     potentiostat: dict[str, Any]
+    stage: dict[str, Any] | None = None
     markers: MarkersTable | None = None
-    calibration: CalibrationTable
+    calibration: dict[str, Any]
     simulation: SimulationTable | None = None
 
 
@@ -101,14 +129,45 @@ class Station:
         tables: dict[str, DriverTable] = {}
         for role in ROLES:
             table, where = getattr(file, role), f"{path} [{role}]"
+            if table is None:
+                continue
             driver = find_driver(str(table.get("driver")), role, where=where)
             tables[role] = validated(driver.table, table, where=where)
+        trigger = getattr(tables.get("stage"), "trigger_marker", None)
+        if file.markers and trigger in (file.markers.potential_falling, file.markers.potential_rising):
+            raise ConfigError(
+                f"{path} [stage]: trigger_marker = {trigger} is the potential's; wire it to another input"
+            )
+        calibration = CalibrationRunTable if "run" in file.calibration else CalibrationTable
+        validated(calibration, file.calibration, where=f"{path} [calibration]")
         return cls(path, path.read_text(encoding="utf-8"), file, tables)
 
     @property
     def simulated(self) -> bool:
         """True when any instrument of the station is simulated."""
         return any(table.connection == SIMULATED for table in self.tables.values())
+
+    def calibrated(self) -> Station:
+        """This station with its calibration as numbers, read from the blank run that it names, if it does.
+
+        Raises ConfigError when that run is missing, is no finished blank, or does not tell every number.
+        """
+        from .analyses.blank import calibration_from_run
+
+        table, where = self.file.calibration, f"{self.path} [calibration]"
+        if "run" in table:
+            table = calibration_from_run(table["run"], self.path.parent, where=where)
+        numbers = validated(CalibrationTable, table, where=where).model_dump()
+        return replace(self, file=self.file.model_copy(update={"calibration": numbers}))
+
+    def with_sample(self, sample: str) -> Station:
+        """This simulated station with another sample on its bench; raises ConfigError for a real one."""
+        if not self.simulated:
+            raise ConfigError(f"{self.path}: only a simulated station can be given a sample by name")
+        where = f"{self.path} [simulation]"
+        table = {**(self.file.simulation or SimulationTable()).model_dump(), "sample": sample}
+        simulation = validated(SimulationTable, table, where=where)
+        return replace(self, file=self.file.model_copy(update={"simulation": simulation}))
 
     def build(
         self,
@@ -162,6 +221,7 @@ class Rig:
     laser: PulsedLaser
     counter: PhotonCounter
     potentiostat: Potentiostat
+    stage: Stage | None = None
 
     @property
     def laser_table(self) -> LaserTable:
@@ -178,7 +238,7 @@ class Rig:
 
     def devices(self) -> Iterator[tuple[str, Device]]:
         """Role and instrument, in the order in which they are made safe: nobody waits for a person."""
-        pairs: list[tuple[str, Device]] = [(role, getattr(self, role)) for role in ROLES]
+        pairs: list[tuple[str, Device]] = [(role, getattr(self, role)) for role in self.station.tables]
         yield from sorted(pairs, key=lambda pair: pair[1].manual)
 
     def make_safe(self) -> list[str]:
@@ -222,6 +282,8 @@ def _make_bench(station: Station, seed: int | None, speed: float | None, faults:
             simulation.sample,
             seed=simulation.seed if seed is None else seed,
             speed=simulation.factor if speed is None else speed,
+            cell=simulation.cell,
+            drift_um_h=simulation.drift_um_h,
             faults=faults,
             comparator=markers
             and Comparator(

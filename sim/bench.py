@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .clock import PS_PER_S, SimulatedClock
 from .physics.cell import Cell
-from .physics.photons import DotPhotons, Light
+from .physics.photons import Light
+from .physics.piezo import PiezoStage
 
 TICK_PS = 25
 """Time grid of the photon stream: the TimeHarp 260 P's base resolution."""
+
+STEP_V = 0.02
+"""A larger difference between two cells is a step of the potential, a smaller one a part of a ramp."""
 
 _COMPARATOR = 0xC0  # spawn key of this module's random stream
 
@@ -30,6 +34,20 @@ class MarkerEdges(NamedTuple):
 
 
 NO_EDGES = MarkerEdges(np.empty(0, np.int64), np.empty(0, np.uint8))
+
+
+class PhotonSource(Protocol):
+    """The sample under the light, with its detectors: one dot in the focus, or a cover slip on the stage."""
+
+    def advance(
+        self, until_tick: int, edges: NDArray[np.int64], bias_v: NDArray[np.float64], light: Light
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Detector pulses up to `until_tick`; see `physics.photons.DotPhotons.advance`."""
+        ...
+
+    def truth(self) -> dict[str, Any]:
+        """What was planted."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -50,17 +68,22 @@ class Comparator:
 
 @dataclass
 class _Applied:
-    """A piece of potential against time: cells of equal length, the last value holds on."""
+    """A piece of potential against time: cells, the last value holds on."""
 
-    start_ps: int
-    cell_ps: int
+    starts_ps: NDArray[np.int64]
+    cell_ps: int | NDArray[np.int64]
     applied_v: NDArray[np.float64]
     interface_v: NDArray[np.float64]
     edges: MarkerEdges
 
-    def value_at(self, values: NDArray[np.float64], at_ps: int) -> float:
-        """The value of the cell that holds at `at_ps`."""
-        return float(values[min((at_ps - self.start_ps) // self.cell_ps, len(values) - 1)])
+    @property
+    def start_ps(self) -> int:
+        """When the first cell begins."""
+        return int(self.starts_ps[0])
+
+    def cell_at(self, at_ps: int) -> int:
+        """Index of the cell that holds at `at_ps`."""
+        return max(0, int(np.searchsorted(self.starts_ps, at_ps, "right")) - 1)
 
 
 @dataclass(frozen=True)
@@ -86,18 +109,21 @@ class Bench:
         *,
         seed: int,
         cell: Cell,
-        photons: DotPhotons,
+        photons: PhotonSource,
+        stage: PiezoStage | None = None,
         comparator: Comparator | None = None,
         faults: Faults | None = None,
     ) -> None:
         self.clock, self.seed, self.cell, self.photons = clock, seed, cell, photons
+        self.stage = stage or PiezoStage(seed=seed)
+        self.trigger_markers: dict[int, int] = {}
         self.comparator = comparator
         self.faults = faults or Faults()
         self.sync_running = True
         self._light = Light()
         self._comparator_noise = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_COMPARATOR,)))
         rest = np.array([cell.rest_potential_v])
-        self._applied = _Applied(0, PS_PER_S, rest, rest, NO_EDGES)
+        self._applied = _Applied(np.zeros(1, np.int64), PS_PER_S, rest, rest, NO_EDGES)
         self._history: list[tuple[int, _Applied]] = []
         self._photon_listeners: list[PhotonListener] = []
         self._marker_listeners: list[MarkerListener] = []
@@ -113,18 +139,31 @@ class Bench:
 
     def set_light(self, light: Light) -> None:
         """Change the excitation light from now on."""
+        self.clock.catch_up()
         self._light = light
 
     def apply_potential(
-        self, cell_ps: int, applied_v: NDArray[np.float64], interface_v: NDArray[np.float64]
+        self,
+        cell_ps: int | NDArray[np.int64],
+        applied_v: NDArray[np.float64],
+        interface_v: NDArray[np.float64],
     ) -> None:
-        """Apply a potential from now on: values per cell of `cell_ps`; the last one is held."""
+        """Apply a potential from now on: values per cell of `cell_ps`; the last one is held.
+
+        `cell_ps` is the length of all cells, or an int64 array of the length of each.
+        """
+        self.clock.catch_up()
         now = self.clock.now_ps
-        before = self._applied.value_at(self._applied.applied_v, now)
-        edges = self._comparator_edges(now, cell_ps, np.concatenate([[before], applied_v]))
+        lengths_ps = np.broadcast_to(np.asarray(cell_ps, np.int64), len(applied_v))
+        starts_ps = now + np.cumsum(lengths_ps) - lengths_ps
+        edges = self._comparator_edges(starts_ps, lengths_ps, np.r_[self.applied_potential_v, applied_v])
         if now > self._applied.start_ps:
             self._history.append((now, self._applied))
-        self._applied = _Applied(now, cell_ps, applied_v, interface_v, edges)
+        self._applied = _Applied(starts_ps, cell_ps, applied_v, interface_v, edges)
+
+    def wire_trigger(self, output: int, marker: int) -> None:
+        """Connect a trigger output of the stage's controller to a marker input."""
+        self.trigger_markers[output] = marker
 
     def open_cell(self) -> None:
         """Switch the cell off: the interface goes back to its rest potential."""
@@ -144,15 +183,16 @@ class Bench:
     @property
     def applied_potential_v(self) -> float:
         """The potential applied at this instant, as the potentiostat's output shows it."""
-        return self._applied.value_at(self._applied.applied_v, self.clock.now_ps)
+        return float(self._applied.applied_v[self._applied.cell_at(self.clock.now_ps)])
 
     @property
     def interface_potential_v(self) -> float:
         """The potential that the dot feels at this instant."""
-        return self._applied.value_at(self._applied.interface_v, self.clock.now_ps)
+        return float(self._applied.interface_v[self._applied.cell_at(self.clock.now_ps)])
 
     def truth(self) -> dict[str, Any]:
         """Everything planted, for the truth group of a run file; no analysis reads it."""
+        self.clock.catch_up()
         pieces = [*self._history, (self.clock.now_ps, self._applied)]
         return {
             "seed": self.seed,
@@ -189,20 +229,35 @@ class Bench:
     def _cells(self, since: int, until: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Start ticks of the potential cells in [since, until) and the interface potential in each."""
         a = self._applied
-        first = max(0, (since * TICK_PS - a.start_ps) // a.cell_ps)
-        last = max(0, ((until - 1) * TICK_PS - a.start_ps) // a.cell_ps)
-        index = np.arange(first, min(last, max(first, len(a.interface_v) - 1)) + 1)
-        edges = (a.start_ps + index * a.cell_ps) // TICK_PS
+        held = slice(a.cell_at(since * TICK_PS), a.cell_at((until - 1) * TICK_PS) + 1)
+        edges = a.starts_ps[held] // TICK_PS
         edges[0] = since
-        return edges, a.interface_v[np.minimum(index, len(a.interface_v) - 1)]
+        return edges, a.interface_v[held]
 
     def _markers(self, since: int, until: int) -> MarkerEdges:
         edges = self._applied.edges
         now = slice(*np.searchsorted(edges.ticks, [since, until]))
-        return MarkerEdges(edges.ticks[now], edges.numbers[now])
+        compared = MarkerEdges(edges.ticks[now], edges.numbers[now])
+        pulses = [
+            (at_ps // TICK_PS, self.trigger_markers[output])
+            for at_ps, output in self.stage.pulses(since * TICK_PS, until * TICK_PS)
+            if output in self.trigger_markers
+        ]
+        if not pulses:
+            return compared
+        ticks = np.concatenate([compared.ticks, np.array([tick for tick, _ in pulses], np.int64)])
+        numbers = np.concatenate([compared.numbers, np.array([n for _, n in pulses], np.uint8)])
+        order = np.argsort(ticks, kind="stable")
+        return MarkerEdges(ticks[order], numbers[order])
 
-    def _comparator_edges(self, start_ps: int, cell_ps: int, applied_v: NDArray[np.float64]) -> MarkerEdges:
-        """Edges of a piece; `applied_v` begins with the value before it, the others hold at cell centres."""
+    def _comparator_edges(
+        self, starts_ps: NDArray[np.int64], lengths_ps: NDArray[np.int64], applied_v: NDArray[np.float64]
+    ) -> MarkerEdges:
+        """Edges of a piece; `applied_v` begins with the value before it.
+
+        A small difference between neighbouring cells is a ramp through the cells' centres, a large one a
+        step where the later cell begins.
+        """
         if self.comparator is None:
             return NO_EDGES
         c = self.comparator
@@ -212,6 +267,8 @@ class Bench:
         v0, v1 = applied_v[k], applied_v[k + 1]
         level_v = threshold_v + c.noise_v * self._comparator_noise.standard_normal(len(k))
         fraction = np.clip((level_v - v0) / (v1 - v0), 0.0, 1.0)
-        at_ps = start_ps + np.maximum(0.0, k - 0.5 + fraction) * cell_ps
+        late = np.where(np.abs(v1 - v0) > STEP_V, 0.0, fraction - 0.5)
+        at_ps = starts_ps[k] + late * lengths_ps[np.where(late < 0, np.maximum(k - 1, 0), k)]
+        at_ps = np.maximum(at_ps, starts_ps[0])
         numbers = np.where(below[k + 1], c.falling_marker, c.rising_marker)
         return MarkerEdges(np.round(at_ps / TICK_PS).astype(np.int64), numbers.astype(np.uint8))

@@ -7,7 +7,8 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 PS_PER_S = 1_000_000_000_000
 _LAG_FORGIVEN_S = 0.5
@@ -24,16 +25,19 @@ class SimulatedClock:
 
     `schedule`d actions happen exactly at their time, in order. Followers (an emulated card, say) are
     called with the new time before any action at that time, in steps of at most `max_step_s`; a
-    follower may block until whoever reads from it has kept up.
+    follower may block until whoever reads from it has kept up. While the clock is `lagging`, they are
+    called later and in longer steps.
     """
 
     max_step_s = 0.1
+    max_lag_s = 1.0
 
     def __init__(self, speed: float = math.inf) -> None:
         if not speed > 0:
             raise ValueError(f"speed = {speed!r} must be greater than 0")
         self.speed = speed
-        self._now_ps = 0
+        self._now_ps = self._followed_ps = 0
+        self._lagging = False
         self._lock = threading.RLock()
         self._agenda: list[tuple[int, int, Action]] = []
         self._order = itertools.count()
@@ -76,6 +80,26 @@ class SimulatedClock:
                 elif step >= target:
                     return
 
+    @contextmanager
+    def lagging(self) -> Iterator[None]:
+        """Within this, let the followers fall behind by up to `max_lag_s`, until `catch_up` and at the end.
+
+        Only with the speed infinity: hundreds of short sleeps then cost no more than one long one. What
+        the followers make does not depend on it; whoever changes what they see must `catch_up` first.
+        """
+        self._lagging = math.isinf(self.speed)
+        try:
+            yield
+        finally:
+            self._lagging = False
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Call the followers, if they are behind."""
+        with self._lock:
+            if self._followed_ps < self._now_ps:
+                self._follow()
+
     def _step_ps(self) -> int:
         wall_step_s = 0.02 if math.isfinite(self.speed) else math.inf
         return max(1, round(min(self.max_step_s, wall_step_s * self.speed) * PS_PER_S))
@@ -84,6 +108,11 @@ class SimulatedClock:
         if to_ps > self._now_ps:
             self._pace(to_ps)
             self._now_ps = to_ps
+        if not self._lagging or self._now_ps - self._followed_ps >= self.max_lag_s * PS_PER_S:
+            self._follow()
+
+    def _follow(self) -> None:
+        self._followed_ps = self._now_ps
         for follower in tuple(self._followers):
             follower(self._now_ps)
 

@@ -11,7 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from numpy.typing import NDArray
 
+from ..cycles import MIN_CYCLES_FOR_SCATTER
 from ..voltammetry_flid import FlidPoints, VoltammetryFlidResult
+from .cycles import draw_cycles
 from .style import BIAS_COLOUR, BIAS_MAP, TRACE_COLOUR, name_axes, new_figure
 
 Sweep = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]
@@ -19,20 +21,28 @@ Sweep = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]
 
 X0_COLOUR, X_MINUS_COLOUR = "#1f4e9c", "#c0392b"
 DECAY_BIN_NS = 1.0
+MOST_RAMPS = 40
+"""With more cycles the ramps of the bias would be one solid block and are not drawn."""
+MOST_POINTS = 20_000
+"""Points of the FLID that are drawn: evenly chosen where there are more."""
 
 
 def draw_voltammetry_flid(
     path: Path, result: VoltammetryFlidResult, sweeps: Sequence[Sweep], *, title: str, reference: str
 ) -> None:
     """Draw intensity over the bias ramp, FLID coloured by bias, decays of X0 and X-, and voltammogram."""
-    figure = new_figure((13, 8.2))
-    halves = figure.add_gridspec(2, 1, height_ratios=(1, 1.5))
-    top, bottom = figure.add_subfigure(halves[0]), figure.add_subfigure(halves[1])
+    cycles = result.cycle_average
+    many = cycles is not None and cycles.cycles >= MIN_CYCLES_FOR_SCATTER
+    figure = new_figure((13, 12.2 if many else 8.2))
+    parts = figure.add_gridspec(3 if many else 2, 1, height_ratios=(1, 1.5, 1.3)[: 3 if many else 2])
+    top, bottom = figure.add_subfigure(parts[0]), figure.add_subfigure(parts[1])
     _trace(top.subplots(), result, reference)
     flid, decays, voltammogram = bottom.subplots(1, 3, width_ratios=(1.75, 1, 1))
     _flid(flid, result, reference)
     _decays(decays, result)
     _voltammogram(voltammogram, sweeps, reference)
+    if many and cycles is not None:
+        draw_cycles(figure.add_subfigure(parts[2]), cycles, result.charge, reference)
     ended = "" if result.status == "finished" else f" – run {result.status}"
     figure.suptitle(f"{title}{ended}", fontsize=13, x=0.01, ha="left")
     figure.savefig(path)
@@ -50,7 +60,11 @@ def _trace(axes: Axes, result: VoltammetryFlidResult, reference: str) -> None:
     axes.plot(time_s, trace / 1e3, lw=0.5, color=TRACE_COLOUR)
     axes.set_xlim(0, result.duration_s)
     axes.set_ylim(bottom=0)
-    name_axes(axes, "time (s)", "intensity (kc/s)", f"intensity ({bin_s * 1e3:.0f} ms bins) and bias")
+    title = f"intensity ({bin_s * 1e3:.0f} ms bins)"
+    if result.cycles > MOST_RAMPS:
+        name_axes(axes, "time (s)", "intensity (kc/s)", title)
+        return
+    name_axes(axes, "time (s)", "intensity (kc/s)", f"{title} and bias")
     bias = axes.twinx()
     for points in (result.hold_flid, result.flid):
         for cycle in np.unique(points.cycle):
@@ -105,7 +119,8 @@ def _flid(axes: Axes, result: VoltammetryFlidResult, reference: str) -> None:
 def _shown(points: FlidPoints, background_hz: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Lifetime (ns), net rate (kc/s) and potential of the points that a logarithmic plot can show."""
     net = points.rate_hz - background_hz
-    good = np.isfinite(points.lifetime_ns) & (net > 0)
+    good = np.flatnonzero(np.isfinite(points.lifetime_ns) & (net > 0))
+    good = good[:: -(-len(good) // MOST_POINTS) or 1]
     return points.lifetime_ns[good], net[good] / 1e3, points.potential_v[good]
 
 

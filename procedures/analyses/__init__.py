@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 ANALYSES = {
     "voltammetry_flid": "voltammetry_flid:VoltammetryFlidAnalysis",
+    "static_bias": "static_bias:StaticBiasAnalysis",
+    "hbt": "hbt:HbtAnalysis",
+    "blank": "blank:BlankAnalysis",
+    "potential_step": "potential_step:PotentialStepAnalysis",
+    "confocal_scan": "confocal_scan:ConfocalScanAnalysis",
+    "find_dots": "find_dots:FindDotsAnalysis",
+    "dot_survey": "dot_survey:DotSurveyAnalysis",
 }
 """Kind of run, and the module and class here that analyze it."""
 

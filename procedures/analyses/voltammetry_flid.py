@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis.potential import MarkerWiring, PotentialRecord
+from ...analysis.cycles import MIN_CYCLES_FOR_SCATTER
+from ...analysis.potential import PotentialRecord
 from ...analysis.voltammetry_flid import (
-    Calibration,
     FlidSettings,
     VoltammetryFlidData,
     VoltammetryFlidResult,
     analyze_voltammetry_flid,
 )
-from ...formats.errors import FileFormatError
 from ...formats.run_file import RunFile, StoredPhotons, StoredPotentiostatRecord
+from .stored import marker_edges, marker_wiring, measurement_fields, start_uncertainty_s, stored_photons
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-HOST_CLOCK_UNCERTAINTY_S = 0.05
-"""How well the host knows when the counter started."""
 UNKNOWN_START_S = (6.0, 3.0)
 """Start-up of the potentiostat's program and its uncertainty, where its results are missing."""
 
@@ -32,12 +31,10 @@ class VoltammetryFlidAnalysis:
     """A voltammetry-FLID run, analyzed."""
 
     def __init__(self, run: RunFile) -> None:
-        if run.photons is None:
-            raise FileFormatError(f"{run.path}: this run recorded no photons ({run.header['status_reason']})")
         self._run = run
         parameters = run.header["parameters"]
         self.result = analyze_voltammetry_flid(
-            _data(run, run.photons), FlidSettings(parameters["flid_bin_s"], parameters["trace_bin_s"])
+            _data(run, stored_photons(run)), FlidSettings(parameters["flid_bin_s"], parameters["trace_bin_s"])
         )
 
     def summary(self) -> dict[str, Any]:
@@ -63,18 +60,72 @@ class VoltammetryFlidAnalysis:
         draw_voltammetry_flid(
             path,
             self.result,
-            [(r.potential_v, r.current_a, r.overload) for r in _sweeps(self._run)],
+            _drawn_sweeps(self._run),
             title=self._run.header["title"] + (" [SIMULATED]" if self._run.header["simulated"] else ""),
             reference=station["reference_electrode"],
         )
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """FLID points of cycles and hold."""
+        """FLID points of cycles and hold, averages over the cycles, drift and charge."""
         names = ("time_s", "potential_v", "potential_err_v", "cycle", "photons", "rate_hz", "lifetime_ns")
-        return {
+        tables = {
             name: {column: getattr(points, column) for column in (*names, "lifetime_err_ns")}
             for name, points in (("flid", self.result.flid), ("flid_hold", self.result.hold_flid))
         }
+        return tables | _cycle_tables(self.result)
+
+
+def _cycle_tables(result: VoltammetryFlidResult) -> dict[str, dict[str, NDArray[Any]]]:
+    tables: dict[str, dict[str, NDArray[Any]]] = {}
+    if cycles := result.cycle_average:
+        for sweep in (cycles.forward, cycles.backward):
+            columns = [field.name for field in fields(sweep) if field.name != "direction"]
+            tables[f"cycles_{sweep.direction}"] = {column: getattr(sweep, column) for column in columns}
+        for drift in cycles.drifts:
+            tables[f"drift_at_{drift.potential_v:.3f}_v"] = {
+                column: getattr(drift, column) for column in ("cycle", "rate_hz", "lifetime_ns")
+            }
+    if result.charge:
+        tables["charge"] = {"cycle": result.charge.cycle, "charge_c": result.charge.charge_c}
+    return tables
+
+
+def _cycle_rows(r: VoltammetryFlidResult) -> list[tuple[str, str]]:
+    rows = []
+    if r.cycle_average and r.cycle_average.lag_v:
+        cycles, lag = r.cycle_average, r.cycle_average.lag_v
+        rows.append(("hysteresis", f"{lag.value * 1e3:.2f} ± {lag.error * 1e3:.2f} mV between the sweeps"))
+        for drift in cycles.drifts:
+            rate, lifetime = drift.rate_change, drift.lifetime_change
+            told = (
+                f"rate {rate.value * 100:+.1f} ± {rate.error * 100:.1f} %, "
+                f"lifetime {lifetime.value * 100:+.1f} ± {lifetime.error * 100:.1f} %"
+            )
+            rows.append((f"drift at {drift.potential_v:.2f} V", f"{told} over {cycles.cycles} cycles"))
+    if r.charge:
+        each_uc = r.charge.total_c / len(r.charge.cycle) * 1e6
+        told = f"{r.charge.total_c * 1e3:.3g} mC, {each_uc:.3g} µC per cycle"
+        if (dose := r.charge.dose_c_cm2) is not None:
+            told += f", dose {dose * 1e3:.3g} mC/cm²"
+        rows.append(("cathodic charge", told))
+    return rows
+
+
+def _drawn_sweeps(
+    run: RunFile,
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]]:
+    """Potential, current, overload of all sweeps; of a long run the first and the last cycle."""
+    sweeps = _sweeps(run)
+    if run.header["parameters"]["cycles"] < MIN_CYCLES_FOR_SCATTER or len(sweeps) == 0:
+        return [(s.potential_v, s.current_a, s.overload) for s in sweeps]
+    per_cycle = round(_cycle_s(run) / float(np.median(np.diff(sweeps[0].time_s))))
+    ends = (sweeps[0], slice(None, per_cycle)), (sweeps[-1], slice(-per_cycle, None))
+    return [(s.potential_v[cut], s.current_a[cut], s.overload[cut]) for s, cut in ends]
+
+
+def _cycle_s(run: RunFile) -> float:
+    parameters = run.header["parameters"]
+    return 2 * abs(parameters["vertex_v"] - parameters["initial_v"]) / parameters["scan_rate_v_s"]
 
 
 def _rows(r: VoltammetryFlidResult) -> list[tuple[str, str]]:
@@ -104,53 +155,32 @@ def _rows(r: VoltammetryFlidResult) -> list[tuple[str, str]]:
         rows.append(("intensity drop", f"{r.drop.value:.1f} ± {r.drop.error:.1f}, background subtracted"))
     if r.timeline.sweeps:
         rows.append(("potential from", f"{r.timeline.source}, ± {r.timeline.uncertainty_s * 1e3:.1f} ms"))
-    return rows
+    return rows + _cycle_rows(r)
 
 
 def _data(run: RunFile, photons: StoredPhotons) -> VoltammetryFlidData:
-    header = run.header
-    parameters, station = header["parameters"], header["station"]
-    markers, calibration = station["markers"], station["calibration"]
+    parameters = run.header["parameters"]
     hold = next((r for r in run.potentiostat if r.about["technique"] == "Hold"), None)
     if hold is not None:
         hold_start_s = hold.about["start_s"] - photons.start_s
         hold_s = (hold_start_s, hold_start_s + hold.time_s[-1] if len(hold.time_s) else hold_start_s)
-        hold_uncertainty_s = float(np.hypot(hold.about["start_uncertainty_s"], HOST_CLOCK_UNCERTAINTY_S))
+        hold_uncertainty_s = start_uncertainty_s(hold.about)
     else:
         hold_s, hold_uncertainty_s = None, 0.0
-    lines = [np.nonzero(photons.marker_bits & (1 << k))[0] for k in range(4)]
-    marker_index = np.concatenate(lines)
-    order = np.argsort(marker_index, kind="stable")
+    marker_sync, marker_line = marker_edges(photons)
     return VoltammetryFlidData(
-        sync=photons.sync,
-        dtime=photons.dtime,
-        channel=photons.channel,
-        resolution_ps=photons.resolution_s * 1e12,
-        sync_period_s=photons.sync_period_s,
-        duration_s=photons.duration_s,
-        calibration=Calibration(
-            dark_rates_hz=tuple(calibration["dark_rate_hz"]),
-            prompt_rate_hz=calibration["prompt_rate_hz"],
-            prompt_lifetime_ns=calibration["prompt_lifetime_ns"],
-            blank_s=calibration["blank_s"],
-            irf_fwhm_ns=calibration["irf_fwhm_ps"] / 1000,
-            afterpulsing=calibration["afterpulsing"],
-        ),
+        **measurement_fields(run),
+        photons=photons,
+        electrode_area_cm2=run.header["station"]["station"].get("electrode_area_cm2"),
         hold_s=hold_s,
         hold_uncertainty_s=hold_uncertainty_s,
         initial_v=parameters["initial_v"],
         vertex_v=parameters["vertex_v"],
         cycles=parameters["cycles"],
         records=tuple(_records(run, photons)),
-        marker_sync=photons.marker_sync[marker_index[order]],
-        marker_line=np.repeat(np.arange(1, 5), [len(found) for found in lines]).astype(np.uint8)[order],
-        wiring=markers
-        and MarkerWiring(
-            markers["potential_falling"],
-            markers["potential_rising"],
-            markers["threshold_v"],
-            markers["threshold_uncertainty_v"],
-        ),
+        marker_sync=marker_sync,
+        marker_line=marker_line,
+        wiring=marker_wiring(run.header),
         status=run.status,
     )
 
@@ -163,7 +193,7 @@ def _records(run: RunFile, photons: StoredPhotons) -> list[PotentialRecord]:
     """The sweeps as recorded; where none came back, the programmed one with a doubtful start."""
     parameters = run.header["parameters"]
     span_v = parameters["vertex_v"] - parameters["initial_v"]
-    cycle_s = 2 * abs(span_v) / parameters["scan_rate_v_s"]
+    cycle_s = _cycle_s(run)
     sweeps = _sweeps(run)
     if sweeps:
         return [
@@ -172,7 +202,7 @@ def _records(run: RunFile, photons: StoredPhotons) -> list[PotentialRecord]:
                 s.potential_v,
                 s.current_a,
                 s.about["start_s"] - photons.start_s,
-                float(np.hypot(s.about["start_uncertainty_s"], HOST_CLOCK_UNCERTAINTY_S)),
+                start_uncertainty_s(s.about),
                 cycle_s,
                 s.about["first_cycle"],
             )

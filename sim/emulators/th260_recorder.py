@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ...formats.tttr import T3_MAX_DTIME, TttrEncoder
+from ...formats.tttr import T3_MAX_DTIME, T3_WRAP, TttrEncoder, put_overflows
 from ...instruments.picoquant.th260lib import Flag
 from ..bench import TICK_PS
 from ..clock import PS_PER_S
@@ -57,7 +57,25 @@ class Fifo:
         broken: bool = False,
         flags: Flag = _NO_FLAG,
     ) -> None:
-        """Add records; those that do not fit are lost, and so is all that follows."""
+        """Add records; those that do not fit are lost, and so is all that follows.
+
+        More than a part of the FiFo come bit by bit, while the reader keeps up.
+        """
+        at_once = self._depth_words // 4
+        while len(words) > at_once:
+            self._add(words[:at_once])
+            self.wait_for_reader()
+            words = words[at_once:]
+        self._add(words, finished=finished, broken=broken, flags=flags)
+
+    def _add(
+        self,
+        words: NDArray[np.uint32],
+        *,
+        finished: bool = False,
+        broken: bool = False,
+        flags: Flag = _NO_FLAG,
+    ) -> None:
         with self._changed:
             if Flag.FIFO_FULL not in self.flags:
                 kept = words[: self._depth_words - self._words]
@@ -134,12 +152,16 @@ class RateMeters:
         n_inputs = len(self._counting)
         while until_tick >= self._gate_end_tick:
             n = np.searchsorted(ticks, self._gate_end_tick)
-            counts = self._counting + np.bincount(inputs[:n], minlength=n_inputs)[:n_inputs]
+            counts = self._counting + _count_each(inputs[:n], n_inputs)
             self.rates_hz, self.valid = counts * (TICKS_PER_S // _GATE_TICKS), True
             ticks, inputs = ticks[n:], inputs[n:]
             self._counting = np.zeros(n_inputs, np.int64)
             self._gate_end_tick += _GATE_TICKS
-        self._counting = self._counting + np.bincount(inputs, minlength=n_inputs)[:n_inputs]
+        self._counting = self._counting + _count_each(inputs, n_inputs)
+
+
+def _count_each(inputs: NDArray[np.uint8], n_inputs: int) -> NDArray[np.int64]:
+    return np.array([np.count_nonzero(inputs == k) for k in range(n_inputs)], np.int64)
 
 
 @dataclass(frozen=True)
@@ -173,7 +195,8 @@ class Recording:
         self.settings, self.fifo = settings, fifo
         self._histograms = histograms
         n_inputs = len(settings.enabled)
-        self._encoder = TttrEncoder(2 if settings.tttr_mode == 2 else 3)
+        self._t2_encoder = TttrEncoder(2)
+        self._t3_overflow = 0
         self._quantum = max(settings.unit_ticks, settings.period_ticks * settings.sync_divider)
         self._grid_ticks = max(1, _GRID_TICKS // self._quantum) * self._quantum
         self._released_tick = settings.start_tick
@@ -220,17 +243,19 @@ class Recording:
     def _shifted_survivors(self, ticks: Ticks, inputs: NDArray[np.uint8]) -> Events:
         """What survives the dead times, delayed by the channel offsets."""
         s = self.settings
-        keep = _survivors(
+        kept = np.empty_like(ticks), np.empty_like(inputs)
+        n_kept = _survivors(
             ticks,
             inputs,
             np.array(s.enabled),
             s.native_dead_ticks,
             np.array(s.programmed_dead_ticks, np.int64),
+            np.array(s.shift_ticks, np.int64),
             self._converted,
             self._recorded,
+            *kept,
         )
-        kept_inputs = inputs[keep]
-        return ticks[keep] + np.array(s.shift_ticks, np.int64)[kept_inputs], kept_inputs
+        return kept[0][:n_kept], kept[1][:n_kept]
 
     def _release(self, to_tick: int, finished: bool) -> NDArray[np.uint32]:
         """Records of everything that waits before `to_tick`."""
@@ -240,40 +265,53 @@ class Recording:
         if self.settings.tttr_mode == 0:
             self._add_to_histograms(*pulses)
             return np.empty(0, np.uint32)
+        if to_tick <= self._released_tick:
+            return np.empty(0, np.uint32)
+        grid = self._grid_ticks
+        first_stop = start + ((self._released_tick - start) // grid + 1) * grid
+        stops = np.append(np.arange(first_stop, to_tick, grid), to_tick)
+        told = finished or (to_tick - start) % grid == 0
+        if self.settings.tttr_mode == 3:
+            return self._t3_words(pulses, markers, stops if told else stops[:-1], to_tick)
         words = []
-        while self._released_tick < to_tick:
-            next_grid = start + ((self._released_tick - start) // self._grid_ticks + 1) * self._grid_ticks
-            stop = min(to_tick, next_grid)
+        for stop in stops.tolist():
             pulses, piece = _split(pulses, start, stop)
             markers, marks = _split(markers, start, stop)
-            words.append(self._words(piece, marks, stop, told=stop == next_grid or finished))
+            words.append(self._t2_words(piece, marks, stop, told=told or stop < to_tick))
             self._released_tick = stop
-        return np.concatenate(words) if words else np.empty(0, np.uint32)
+        return np.concatenate(words)
 
-    def _words(self, pulses: Events, markers: Events, stop_tick: int, *, told: bool) -> NDArray[np.uint32]:
+    def _t3_words(self, pulses: Events, markers: Events, stops: Ticks, to_tick: int) -> NDArray[np.uint32]:
+        """Records of the events before `to_tick`; the overflows up to each of `stops` are told there."""
         s = self.settings
-        if s.tttr_mode == 3:
-            nsync, dtime, inputs = self._sync_numbers(*pulses)
-            until = (stop_tick - s.start_tick) // s.period_ticks if told else None
-            marker_time = (markers[0] - s.start_tick) // s.period_ticks
-            return self._encoder.encode(nsync, dtime, inputs, marker_time, markers[1], until=until)
+        n_events = len(pulses[0]) + len(markers[0])
+        n_wraps = (to_tick - s.start_tick) // s.period_ticks // T3_WRAP - self._t3_overflow // T3_WRAP
+        n_overflows = min(n_wraps, n_events + len(stops) + n_wraps // (T3_WRAP - 1))
+        words = np.empty(n_events + n_overflows, np.uint32)
+        n_words, self._t3_overflow = _t3_records(
+            *pulses,
+            *markers,
+            s.start_tick,
+            s.period_ticks,
+            s.offset_ticks,
+            s.unit_ticks,
+            s.binning,
+            (stops - s.start_tick) // s.period_ticks,
+            self._t3_overflow,
+            words,
+        )
+        self._released_tick = to_tick
+        return words[:n_words]
+
+    def _t2_words(self, pulses: Events, markers: Events, stop_tick: int, *, told: bool) -> NDArray[np.uint32]:
+        s = self.settings
         time = (pulses[0] - s.start_tick) // s.unit_ticks
         marker_time = (markers[0] - s.start_tick) // s.unit_ticks
         until = (stop_tick - s.start_tick) // s.unit_ticks if told else None
         sync_time = self._syncs(pulses[0], min(stop_tick, self._sync_end_tick)) // s.unit_ticks
-        return self._encoder.encode(
+        return self._t2_encoder.encode(
             time, None, pulses[1], marker_time, markers[1], sync_time=sync_time, until=until
         )
-
-    def _sync_numbers(
-        self, ticks: Ticks, inputs: NDArray[np.uint8]
-    ) -> tuple[Ticks, NDArray[np.uint16], NDArray[np.uint8]]:
-        """Sync number, micro time and input of the pulses whose micro time fits the range."""
-        s = self.settings
-        nsync, after_sync = np.divmod(ticks - s.start_tick, s.period_ticks)
-        dtime = (after_sync - s.offset_ticks) // s.unit_ticks >> s.binning
-        fits = (dtime >= 0) & (dtime <= T3_MAX_DTIME)
-        return nsync[fits], dtime[fits].astype(np.uint16), inputs[fits]
 
     def _syncs(self, ticks: Ticks, stop_tick: int) -> Ticks:
         """Ticks after time zero of the syncs to record in T2 mode from the last release on."""
@@ -287,14 +325,23 @@ class Recording:
         return numbers[numbers % s.sync_divider == 0] * s.period_ticks
 
     def _add_to_histograms(self, ticks: Ticks, inputs: NDArray[np.uint8]) -> None:
-        _, dtime, inputs = self._sync_numbers(ticks, inputs)
+        s = self.settings
+        after_sync = (ticks - s.start_tick) % s.period_ticks
+        dtime = (after_sync - s.offset_ticks) // s.unit_ticks >> s.binning
+        fits = (dtime >= 0) & (dtime <= T3_MAX_DTIME)
         for channel, histogram in enumerate(self._histograms):
-            histogram += np.bincount(dtime[inputs == channel], minlength=len(histogram)).astype(np.uint32)
+            histogram += np.bincount(dtime[fits & (inputs == channel)], minlength=len(histogram)).astype(
+                np.uint32
+            )
 
 
 def _merged(waiting: Events, new: Events) -> Events:
     """Both sets of events in the order of their time, then of their number."""
-    ticks, numbers = np.append(waiting[0], new[0]), np.append(waiting[1], new[1])
+    ticks, numbers = new
+    if len(waiting[0]):
+        ticks, numbers = np.append(waiting[0], ticks), np.append(waiting[1], numbers)
+    if _in_order(ticks, numbers):
+        return ticks, numbers
     order = np.lexsort((numbers, ticks))
     return ticks[order], numbers[order]
 
@@ -306,10 +353,22 @@ def _split(events: Events, start_tick: int, stop_tick: int) -> tuple[Events, Eve
 
 
 @njit(cache=True, nogil=True)
-def _survivors(ticks, inputs, enabled, native_ticks, programmed_ticks, converted, recorded):
-    """Which pulses are recorded: the converter is blind for the native dead time after each pulse that it
-    converted; of the converted ones those within the programmed dead time are thrown away."""
-    keep = np.zeros(len(ticks), np.bool_)
+def _in_order(ticks, numbers):
+    for i in range(1, len(ticks)):
+        if ticks[i] < ticks[i - 1] or (ticks[i] == ticks[i - 1] and numbers[i] < numbers[i - 1]):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _survivors(
+    ticks, inputs, enabled, native_ticks, programmed_ticks, shift_ticks, converted, recorded,
+    ticks_kept, inputs_kept,
+):  # fmt: skip
+    """Copy the pulses that are recorded, delayed by their input's shift, and return how many: the converter
+    is blind for the native dead time after each pulse that it converted; of the converted ones those within
+    the programmed dead time are thrown away."""
+    n = 0
     for i in range(len(ticks)):
         k = inputs[i]
         if k >= len(enabled) or not enabled[k] or ticks[i] - converted[k] < native_ticks:
@@ -317,5 +376,49 @@ def _survivors(ticks, inputs, enabled, native_ticks, programmed_ticks, converted
         converted[k] = ticks[i]
         if ticks[i] - recorded[k] >= programmed_ticks[k]:
             recorded[k] = ticks[i]
-            keep[i] = True
-    return keep
+            ticks_kept[n], inputs_kept[n] = ticks[i] + shift_ticks[k], k
+            n += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _t3_records(
+    ticks, inputs, marker_ticks, marker_bits, start, period, offset, unit, binning, stops, overflow, words
+):
+    """Write the records of pulses and markers, merged by sync number, markers first; pulses whose micro time
+    does not fit are left out. At `stops` (sync numbers) overflows are told without an event.
+
+    Returns the number of words and the overflows (in syncs) told so far.
+    """
+    never = np.iinfo(np.int64).max
+    i = j = k = n = 0
+    photon, photon_word = np.int64(-1), np.int64(0)
+    while True:
+        while photon < 0:
+            if i == len(ticks):
+                photon = never
+                break
+            after_sync = ticks[i] - start
+            sync = after_sync // period
+            dtime = (after_sync - sync * period - offset) // unit >> binning
+            if 0 <= dtime <= T3_MAX_DTIME:
+                photon, photon_word = sync, np.int64(inputs[i]) << 25 | dtime << 10
+            i += 1
+        marker = (marker_ticks[j] - start) // period if j < len(marker_ticks) else never
+        event = min(photon, marker)
+        until = stops[k] if k < len(stops) else never
+        told = min(event, until)
+        if told == never:
+            return n, overflow
+        if told - overflow >= T3_WRAP:
+            wraps = (told - overflow) // T3_WRAP
+            n = put_overflows(words, n, wraps, T3_WRAP - 1)
+            overflow += wraps * T3_WRAP
+        if until <= event:
+            k += 1
+        elif marker <= photon:
+            words[n] = np.int64(1 << 31) | np.int64(marker_bits[j]) << 25 | (marker - overflow)
+            n, j = n + 1, j + 1
+        else:
+            words[n] = photon_word | (photon - overflow)
+            n, photon = n + 1, np.int64(-1)

@@ -81,6 +81,12 @@ class Cell:
         return self.parameters.sheet_ohm * grown + self.parameters.solution_ohm
 
     @property
+    def relaxation_s(self) -> float:
+        """Time constant in seconds with which the interface follows: resistance times double layer."""
+        p = self.parameters
+        return self.series_ohm * p.double_layer_f_cm2 * p.area_cm2
+
+    @property
     def transmission(self) -> float:
         """Optical transmission of the electrode relative to a fresh one; 20 % lost at dose 1 (assumed)."""
         return float(np.exp(-0.22 * self.damage_dose))

@@ -7,6 +7,7 @@ the seed and on what was done to the dot, not on how the time axis is cut.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ._state import make_source
 from .charged_dot import MAX_PAIRS, Blinking, ChargedDot
 from .detection import REFERENCE_PERIOD_TICKS, Detection, Light, Photodiodes
 
-__all__ = ["PAIRS_PER_PULSE", "DotPhotons", "Light", "pairs_per_pulse", "pump_scale"]
+__all__ = ["PAIRS_PER_PULSE", "DotPhotons", "Emitter", "Light", "pairs_per_pulse", "pump_scale"]
 
 PAIRS_PER_PULSE = 0.6
 """Mean electron-hole pairs per pulse at 30 nW, 2.5 MHz and full excitation coupling; assumed."""
@@ -41,6 +42,100 @@ def pump_scale(light: Light) -> float:
     return per_pulse * REFERENCE_PERIOD_TICKS / light.period_ticks
 
 
+class Emitter:
+    """The photons of one dot that the optics send to the photodiodes, before these see them."""
+
+    def __init__(self, dot: ChargedDot, detection: Detection, *, seed: int) -> None:
+        self.dot, self.detection = dot, detection
+        self.captured_fraction = (dot.blinking or Blinking()).captured_fraction
+        self.source = make_source(dot, detection, seed=seed)
+        self._photons = np.empty(1024, np.int64)
+        self._changes = np.empty((64, 3), np.int64)
+        self._history: list[NDArray[np.int64]] = [np.zeros((1, 3), np.int64)]
+
+    def set_light(self, at_tick: int, light: Light) -> None:
+        """Change the light at `at_tick`; `light` must have passed `check_light`."""
+        mean = pairs_per_pulse(light)
+        efficiency = self.detection.efficiency * light.collection_coupling
+        for trap, pairs in enumerate((mean, mean * (1 - self.captured_fraction))):
+            poisson = _poisson(pairs)
+            self.source["poisson"][0, trap] = poisson
+            self.source["poisson_cdf"][0, trap] = np.cumsum(poisson)
+        above = 1 - self.source["poisson_cdf"][0, 0]
+        top = min(MAX_PAIRS, int(np.argmax(above < 1e-9)) + 6)
+        seen = int(mean > 0 and efficiency > 0)
+        _emission.set_light(
+            self.source, at_tick, seen, light.period_ticks, efficiency, pump_scale(light), top
+        )
+
+    def emit(self, until_tick: int, edges: NDArray[np.int64], bias_v: NDArray[np.float64]) -> None:
+        """Emit until `until_tick`; `edges` and `bias_v` as in `DotPhotons.advance`."""
+        self.run(lambda: _emission.make_photons(self.source, edges, bias_v, until_tick, *self.room))
+
+    @property
+    def room(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where the compiled source writes photons and changes of the trapped charge."""
+        return self._photons, self._changes
+
+    def run(self, make: Callable[[], bool]) -> None:
+        """Call the compiled source until it is done, with more room each time that it returns False."""
+        while not make():
+            self._note_changes()
+            if self.source["photons"][0] == len(self._photons):
+                self._photons = np.concatenate([self._photons, np.empty_like(self._photons)])
+        self._note_changes()
+
+    def take_arrived(self, until_tick: int) -> NDArray[np.int64]:
+        """Photons that arrive before `until_tick`, once, as sorted 2 * tick + detector."""
+        made = self._photons[: int(self.source["photons"][0])]
+        arrived = int(np.searchsorted(made, 2 * until_tick))
+        photons = made[:arrived].copy()
+        left = len(made) - arrived
+        self._photons[:left] = made[arrived:].copy()
+        self.source["photons"] = left
+        return photons
+
+    def truth(self) -> dict[str, Any]:
+        """The dot, and the paths of its trapped charge and trap.
+
+        `trapped_charge` and `trap_open` hold the ticks (int64) from which each value holds, and the values.
+        """
+        ticks, q, trap = np.concatenate(self._history).T
+        return {
+            **self.dot.truth(),
+            "trapped_charge": _changes_of(ticks, q),
+            "trap_open": _changes_of(ticks, trap),
+        }
+
+    def _note_changes(self) -> None:
+        count = int(self.source["changes"][0])
+        if count:
+            self._history.append(self._changes[:count].copy())
+            self.source["changes"] = 0
+
+
+def check_light(light: Light, detection: Detection) -> None:
+    """Raise ValueError for light that the model does not hold for."""
+    mean, efficiency = pairs_per_pulse(light), detection.efficiency * light.collection_coupling
+    if light.period_ticks < 1 or not 0 <= mean <= _MOST_PAIRS or not 0 <= efficiency <= 0.5:
+        raise ValueError(
+            f"{light} makes {mean:.3g} pairs per pulse and detects {efficiency:.3g} of the photons; "
+            f"the model holds up to {_MOST_PAIRS:g} pairs and 0.5"
+        )
+
+
+def check_cells(
+    since_tick: int, until_tick: int, edges: NDArray[np.int64], bias_v: NDArray[np.float64]
+) -> None:
+    """Raise ValueError for bias cells that do not fit a step from `since_tick` to `until_tick`."""
+    if len(edges) != len(bias_v) or not len(edges) or edges[0] != since_tick or edges[-1] >= until_tick:
+        raise ValueError(
+            f"bias cells must start at tick {since_tick}, end before {until_tick} and have one bias each"
+        )
+    if not np.isfinite(bias_v).all():
+        raise ValueError(f"the bias from tick {since_tick} to {until_tick} must be finite numbers of volt")
+
+
 class DotPhotons:
     """Detector pulses of one dot, or of an empty spot where `dot` is None.
 
@@ -53,11 +148,7 @@ class DotPhotons:
         self._photodiodes = Photodiodes(detection, seed=seed)
         self._made_until_tick = 0
         self._light: Light | None = None
-        self._photons = np.empty(1024, np.int64)
-        self._changes = np.empty((64, 3), np.int64)
-        self._history: list[NDArray[np.int64]] = [np.zeros((1, 3), np.int64)]
-        if dot is not None:
-            self._source = make_source(dot, detection, seed=seed)
+        self._emitter = None if dot is None else Emitter(dot, detection, seed=seed)
 
     def advance(
         self, until_tick: int, edges: NDArray[np.int64], bias_v: NDArray[np.float64], light: Light
@@ -70,83 +161,24 @@ class DotPhotons:
         Raises ValueError for cells that do not fit, and for light beyond the model.
         """
         since = self._made_until_tick
-        if len(edges) != len(bias_v) or not len(edges) or edges[0] != since or edges[-1] >= until_tick:
-            raise ValueError(
-                f"bias cells must start at tick {since}, end before {until_tick} and have one bias each"
-            )
-        if not np.isfinite(bias_v).all():
-            raise ValueError(f"the bias from tick {since} to {until_tick} must be finite numbers of volt")
+        check_cells(since, until_tick, edges, bias_v)
         if light != self._light:
-            self._set_light(light)
+            check_light(light, self.detection)
+            self._light = light
+            if self._emitter is not None:
+                self._emitter.set_light(since, light)
         photons = np.empty(0, np.int64)
-        if self.dot is not None:
-            photons = self._emit(until_tick, edges, bias_v)
+        if self._emitter is not None:
+            edges, bias_v = np.ascontiguousarray(edges, np.int64), np.ascontiguousarray(bias_v, np.float64)
+            self._emitter.emit(until_tick, edges, bias_v)
+            photons = self._emitter.take_arrived(until_tick)
         pulses = self._photodiodes.advance(since, until_tick, photons, light)
         self._made_until_tick = until_tick
         return pulses
 
     def truth(self) -> dict[str, Any]:
-        """What was planted: the dot, whether it charges, and the paths of its trapped charge and trap.
-
-        `trapped_charge` and `trap_open` hold the ticks (int64) from which each value holds, and the values.
-        """
-        if self.dot is None:
-            return {"dot": None}
-        ticks, q, trap = np.concatenate(self._history).T
-        return {
-            **self.dot.truth(),
-            "trapped_charge": _changes_of(ticks, q),
-            "trap_open": _changes_of(ticks, trap),
-        }
-
-    def _set_light(self, light: Light) -> None:
-        mean = pairs_per_pulse(light)
-        efficiency = self.detection.efficiency * light.collection_coupling
-        if light.period_ticks < 1 or not 0 <= mean <= _MOST_PAIRS or not 0 <= efficiency <= 0.5:
-            raise ValueError(
-                f"{light} makes {mean:.3g} pairs per pulse and detects {efficiency:.3g} of the photons; "
-                f"the model holds up to {_MOST_PAIRS:g} pairs and 0.5"
-            )
-        self._light = light
-        if self.dot is None:
-            return
-        captured = (self.dot.blinking or Blinking()).captured_fraction
-        for trap, pairs in enumerate((mean, mean * (1 - captured))):
-            poisson = _poisson(pairs)
-            self._source["poisson"][0, trap] = poisson
-            self._source["poisson_cdf"][0, trap] = np.cumsum(poisson)
-        above = 1 - self._source["poisson_cdf"][0, 0]
-        top = min(MAX_PAIRS, int(np.argmax(above < 1e-9)) + 6)
-        seen = int(mean > 0 and efficiency > 0)
-        _emission.set_light(
-            self._source, self._made_until_tick, seen, light.period_ticks, efficiency, pump_scale(light), top
-        )
-
-    def _emit(
-        self, until_tick: int, edges: NDArray[np.int64], bias_v: NDArray[np.float64]
-    ) -> NDArray[np.int64]:
-        """Photons that arrive before `until_tick`, as sorted 2 * tick + detector."""
-        edges, bias_v = np.ascontiguousarray(edges, np.int64), np.ascontiguousarray(bias_v, np.float64)
-        while not _emission.make_photons(
-            self._source, edges, bias_v, until_tick, self._photons, self._changes
-        ):
-            self._note_changes()
-            if self._source["photons"][0] == len(self._photons):
-                self._photons = np.concatenate([self._photons, np.empty_like(self._photons)])
-        self._note_changes()
-        made = self._photons[: int(self._source["photons"][0])]
-        arrived = int(np.searchsorted(made, 2 * until_tick))
-        photons = made[:arrived].copy()
-        left = len(made) - arrived
-        self._photons[:left] = made[arrived:].copy()
-        self._source["photons"] = left
-        return photons
-
-    def _note_changes(self) -> None:
-        count = int(self._source["changes"][0])
-        if count:
-            self._history.append(self._changes[:count].copy())
-            self._source["changes"] = 0
+        """What was planted: the dot, whether it charges, and the paths of its trapped charge and trap."""
+        return {"dot": None} if self._emitter is None else self._emitter.truth()
 
 
 def _poisson(mean: float) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from qdlab.analysis.photon_source import PhotonArrays
 from qdlab.analysis.voltammetry_flid import analyze_voltammetry_flid
 
 SUMMARY_KEYS = {
@@ -133,7 +134,7 @@ def test_without_markers_the_vertex_is_as_uncertain_as_the_clock(data):
 
 
 def empty_of(data, **changes):
-    return replace(data, sync=data.sync[:0], dtime=data.dtime[:0], channel=data.channel[:0], **changes)
+    return replace(data, photons=PhotonArrays(*data.photons.between(0, 0)), **changes)
 
 
 def test_what_is_missing_from_a_run_is_null_with_a_warning_and_the_rest_is_there(data):
@@ -161,13 +162,11 @@ def test_what_is_missing_from_a_run_is_null_with_a_warning_and_the_rest_is_there
 
 
 def test_a_run_cut_off_in_the_first_cycle_keeps_what_it_has(data):
-    kept = data.sync < round(35.0 / data.sync_period_s)
+    kept = data.photons.between(0, round(35.0 / data.sync_period_s))
     result = analyze_voltammetry_flid(
         replace(
             data,
-            sync=data.sync[kept],
-            dtime=data.dtime[kept],
-            channel=data.channel[kept],
+            photons=PhotonArrays(*kept),
             duration_s=35.0,
             marker_sync=data.marker_sync[:1],
             marker_line=data.marker_line[:1],
@@ -190,7 +189,7 @@ def test_a_dot_that_does_not_charge_shows_no_enhancement(pulls):
     )
     run = replace(
         pulls.default_run(1, 0, hold_s=0.0, cycles=0),
-        sync=sync, dtime=dtime, channel=channel, duration_s=12.0, hold_s=(0.0, 8.0), cycles=1,
+        photons=PhotonArrays(sync, dtime, channel), duration_s=12.0, hold_s=(0.0, 8.0), cycles=1,
         records=(record,), wiring=None,
     )  # fmt: skip
     result = analyze_voltammetry_flid(run)

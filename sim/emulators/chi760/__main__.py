@@ -103,7 +103,9 @@ class LoneBench:
         if unknown := sorted(self.faults - FAULTS.keys()):
             raise SystemExit(f"QDLAB_CHI760_FAULTS names unknown faults {unknown}; known: {sorted(FAULTS)}")
 
-    def apply_potential(self, cell_ps: int, applied_v: NDArray[Any], interface_v: NDArray[Any]) -> None:
+    def apply_potential(
+        self, cell_ps: int | NDArray[Any], applied_v: NDArray[Any], interface_v: NDArray[Any]
+    ) -> None:
         """Nothing else stands on this bench."""
 
     def open_cell(self) -> None:

@@ -27,6 +27,23 @@ FULL_SCALE_V = 10.08
 CODE_V = 2 * FULL_SCALE_V / 65536
 
 _CELL_S = 1e-3
+_STEP_V = 0.02  # a larger change between two cells is a step, after which cells are cut finer
+_FINE_CELLS_PS = np.concatenate(
+    [
+        np.arange(start, stop, step)
+        for start, stop, step in (
+            (100_000, 2_000_000, 100_000),
+            (2_000_000, 6_000_000, 500_000),
+            (6_000_000, 20_000_000, 2_000_000),
+            (20_000_000, 100_000_000, 10_000_000),
+            (100_000_000, 1_000_000_000, 50_000_000),
+            (1_000_000_000, 5_000_000_001, 250_000_000),
+        )
+    ]
+)
+"""Where cells are cut after a step: 0.1 us while the electronics settle, a twentieth of the time later."""
+_RELAXATIONS = 12
+"""Cuts end when the double layer has relaxed for so many time constants; at least 2 us are cut."""
 _CELLS_PER_SAMPLE = 100
 _CELLS_PER_CHUNK = 20_000
 _SETTLING_S = 0.1
@@ -58,9 +75,12 @@ class CellBench(Protocol):
         ...
 
     def apply_potential(
-        self, cell_ps: int, applied_v: NDArray[np.float64], interface_v: NDArray[np.float64]
+        self,
+        cell_ps: int | NDArray[np.int64],
+        applied_v: NDArray[np.float64],
+        interface_v: NDArray[np.float64],
     ) -> None:
-        """Apply a potential from now on; the last value is held."""
+        """Apply a potential from now on, in cells of one length or of one each; the last value is held."""
         ...
 
     def open_cell(self) -> None:
@@ -138,6 +158,7 @@ class Chi760Box:
         self._run: _Run | None = None
         self._result: NDArray[np.float64] | None = None
         self._held: tuple[int, float] | None = None
+        self._applied_v, self._since_step_ps = bench.cell.rest_potential_v, int(_FINE_CELLS_PS[-1])
         self._runs = itertools.count()
         self._owner: int | None = None
         self._knock_listeners: list[Callable[[int], None]] = []
@@ -274,10 +295,46 @@ class Chi760Box:
     # ---- the cell ----
 
     def _apply(self, cell_s: float, cell_ps: int, applied_v: NDArray[np.float64]) -> NDArray[np.float64]:
-        response = self._bench.cell.respond(cell_s, applied_v)
-        self._bench.apply_potential(cell_ps, applied_v, response.interface_v)
+        """Apply a potential in cells of `cell_ps`, finer ones after a step; the mean current in each."""
+        first, lengths_ps = self._cut(cell_ps, applied_v)
         self.cell_on = True
-        return response.current_a
+        if len(lengths_ps) == len(applied_v):
+            response = self._bench.cell.respond(cell_s, applied_v)
+            self._bench.apply_potential(cell_ps, applied_v, response.interface_v)
+            return response.current_a
+        fine_v = np.repeat(applied_v, np.diff(np.r_[first, len(lengths_ps)]))
+        changes = np.flatnonzero(np.diff(lengths_ps)) + 1
+        responses = [
+            self._bench.cell.respond(part_ps[0] / self._second_ps, part_v)
+            for part_ps, part_v in zip(np.split(lengths_ps, changes), np.split(fine_v, changes), strict=True)
+        ]
+        self._bench.apply_potential(
+            lengths_ps, fine_v, np.concatenate([response.interface_v for response in responses])
+        )
+        current_a = np.concatenate([response.current_a for response in responses])
+        return np.add.reduceat(current_a * lengths_ps, first) / cell_ps
+
+    def _cut(
+        self, cell_ps: int, applied_v: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Cut the cells behind a step: index of each cell's first part, and the length of every part."""
+        settled_ps = max(2_000_000, _RELAXATIONS * self._bench.cell.relaxation_s * PS_PER_S)
+        grid_ps = _FINE_CELLS_PS[: np.searchsorted(_FINE_CELLS_PS, settled_ps, "right")]
+        index = np.arange(len(applied_v))
+        steps = np.abs(np.diff(applied_v, prepend=self._applied_v)) > _STEP_V
+        last_step = np.maximum.accumulate(np.where(steps, index, -1))
+        since_ps = (index - last_step) * cell_ps
+        before = last_step < 0
+        since_ps[before] = self._since_step_ps + index[before] * cell_ps
+        self._applied_v, self._since_step_ps = float(applied_v[-1]), int(since_ps[-1]) + cell_ps
+        low = np.searchsorted(grid_ps, since_ps, "right")
+        cuts = np.searchsorted(grid_ps, since_ps + cell_ps, "left") - low
+        first = index + np.cumsum(cuts) - cuts
+        owner = np.repeat(index, cuts + 1)
+        part = np.arange(len(owner)) - first[owner]
+        cut_ps = grid_ps[np.minimum(low[owner] + part - 1, len(grid_ps) - 1)]
+        starts_ps = owner * cell_ps + np.where(part > 0, cut_ps - since_ps[owner], 0)
+        return first, np.diff(starts_ps, append=len(applied_v) * cell_ps)
 
     def _hold(self, potential_v: float, duration_s: float) -> None:
         """Apply a constant potential for a time: fine steps while it settles, coarse ones afterwards."""
@@ -304,4 +361,5 @@ class Chi760Box:
         self._catch_up()
         self.cell_on = False
         self._bench.cell.open()
+        self._applied_v, self._since_step_ps = self._bench.cell.rest_potential_v, int(_FINE_CELLS_PS[-1])
         self._bench.open_cell()

@@ -1,0 +1,427 @@
+"""Compiled inner loops of the photon engine; `_engine_numpy` holds the same functions in plain numpy.
+
+A photon costs two memory updates, its decay and its FLID bin. Photons per trace bin are counted in a
+register, one field of bits per detector, that is written out when a bin ends. The innermost loops run to
+the end of a bin and touch little else, so that their variables fit the processor's registers. Indices are
+unsigned where they can be: numba then leaves out the test for counting from the end.
+
+g2 takes a second look at the same words. Photons are packed into one integer each, and those with an
+earlier photon near enough to pair with are listed without a branch; only these are looked at again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+MICRO_TIMES = 1 << 15
+"""Micro times that a T3 record can tell apart."""
+SYNC_SHIFT = 21
+"""A packed photon holds its sync number above these bits, six bits of detector, fifteen of micro time."""
+DECAY_GAP = 520
+"""Unused entries between two rows of decays: rows a power of two apart would share few cache lines."""
+PAIR_BLOCK = 4096
+"""Records whose photons are packed at a time, few enough for the fastest cache."""
+
+# what `state` holds, and why a kernel stopped before the end; CULPRIT is what it stopped at
+OVERFLOW, LAST_SYNC, N_MARKERS, N_OVERFLOWS, N_RESERVED, N_CARRIED, STATUS, CULPRIT, N_STATE = range(9)
+DONE, ROWS_FULL, MARKERS_FULL, PACKED_FULL, WRONG_DETECTOR, TOO_LATE, NEGATIVE, WRONG_DTIME, UNSORTED = range(
+    9
+)
+
+
+class Plan(NamedTuple):
+    """What is counted where."""
+
+    channels: int
+    field_bits: int
+    """Bits of one detector's count in the register of a trace bin."""
+    trace_syncs: int
+    flid_syncs: int
+    longest_syncs: int
+    """Photons with sync numbers from here on are refused."""
+    bin_of: NDArray[np.uint8]
+    """FLID bin of each micro time, shape (MICRO_TIMES,); the last bin is for late photons."""
+    bias_start: NDArray[np.int64]
+    """Sync numbers at which the bias bin changes; the first is 0, the last later than any photon."""
+    bias_row: NDArray[np.int64]
+    """Row of the decays that counts from there to the next."""
+
+
+class Counts(NamedTuple):
+    """Where it is counted; all but `decay` grow with time."""
+
+    trace: NDArray[np.uint32]
+    """Shape (trace bins, detectors)."""
+    coarse: NDArray[np.uint32]
+    """The same per FLID bin."""
+    flid: NDArray[np.uint32]
+    """Shape (FLID bins, micro-time bins + 1); the last column counts late photons."""
+    decay: NDArray[np.uint32]
+    """Shape (bias rows, detectors * MICRO_TIMES + DECAY_GAP)."""
+    marker_sync: NDArray[np.int64]
+    marker_bits: NDArray[np.uint8]
+
+
+class Pairing(NamedTuple):
+    """Tables, buffers and counts of g2; the last entry of the counts is for pairs that do not count."""
+
+    channels: int
+    micro_bins: int
+    """Photons with micro times from here on belong to no pulse."""
+    reach: int
+    """Pairs further apart in sync number are not looked at."""
+    offset: NDArray[np.int64]
+    """Lag in micro-time bins of 0 to `reach` sync periods."""
+    sign: NDArray[np.int64]
+    """By (later detector, earlier detector): +1 and -1 for the two to pair, else 0."""
+    packed: NDArray[np.int64]
+    candidates: NDArray[np.uint32]
+    lags: NDArray[np.uint32]
+    """Shape (2 max_lag + 2,)."""
+    peaks: NDArray[np.uint64]
+    """Shape (2 max_peak + 2,)."""
+
+
+@njit(cache=True, nogil=True)
+def count_words(words, first, plan, counts, state):
+    """Count words from `first` on; return the index of the first that was not, `state` tells why."""
+    trace, coarse, decay, flid = counts.trace, counts.coarse, counts.decay.ravel(), counts.flid.ravel()
+    decay_width, flid_width = counts.decay.shape[1], counts.flid.shape[1]
+    special, field = np.uint32(plan.channels << 25), np.uint64(plan.field_bits)
+    at_once = np.uint64((1 << plan.field_bits) - 1)  # more could overflow the register
+    start, end, coarse_row, piece = 0, 0, 0, 0  # no FLID or bias bin changes from start to end
+    flid_at, decay_at = np.uint64(0), np.uint64(0)
+    i, total = np.uint64(first), np.uint64(len(words))
+    while i < total:
+        begin, last = i, min(i + at_once, total)
+        i, overflow, overflows, register = _words_of_bin(
+            words, i, last, special, np.uint64(state[OVERFLOW]), np.uint64(start), np.uint64(end), field,
+            trace, np.uint64(plan.trace_syncs), decay, decay_at, plan.bin_of, flid, flid_at,
+        )  # fmt: skip
+        _write_out(register, field, coarse, coarse_row)
+        state[OVERFLOW] = overflow
+        state[N_OVERFLOWS] += overflows
+        if i > begin:
+            word = words[i - np.uint64(1)]
+            tag = np.int64(word & np.uint32(1023)) if word < special else 0
+            state[LAST_SYNC] = max(state[LAST_SYNC], state[OVERFLOW] + tag)
+        if i == last:
+            continue
+        s = state[OVERFLOW] + np.int64(words[i] & np.uint32(1023))
+        if words[i] >= special:
+            if not _take_special(words[i] >> np.uint32(25), s, counts.marker_sync, counts.marker_bits, state):
+                break
+            i += np.uint64(1)
+            continue
+        if not _has_room(s, plan, trace, coarse, state):
+            break
+        coarse_row, piece = s // plan.flid_syncs, _piece(s, piece, plan.bias_start)
+        start, end = _unchanged(coarse_row, piece, plan, trace)
+        flid_at, decay_at = np.uint64(coarse_row * flid_width), np.uint64(plan.bias_row[piece] * decay_width)
+    return np.int64(i)
+
+
+@njit(cache=True, nogil=True)
+def _words_of_bin(
+    words,
+    i,
+    last,
+    special,
+    overflow,
+    start,
+    end,
+    field,
+    trace,
+    trace_syncs,
+    decay,
+    decay_at,
+    bin_of,
+    flid,
+    flid_at,
+):
+    """Count photons up to the first not from `start` to `end`, the first marker, or `last`."""
+    together, overflows = np.uint64(0), 0
+    row, row_start, width = np.uint64(0), np.uint64(0), np.uint64(0)
+    while True:
+        register, base = np.uint64(0), overflow - row_start
+        while i < last:
+            word = words[i]
+            tag = np.uint64(word & np.uint32(1023))
+            if word >= special:
+                if word >> np.uint32(25) != np.uint32(127):
+                    break
+                base += np.uint64(1024) * max(tag, np.uint64(1))  # old firmware counts nothing: 0 is one
+                overflows += 1
+                i += np.uint64(1)
+                continue
+            if base + tag >= width:
+                break
+            cell = np.uint64(word >> np.uint32(10))  # detector and micro time, as they lie in the word
+            decay[decay_at + cell] += np.uint32(1)
+            flid[flid_at + np.uint64(bin_of[cell & np.uint64(MICRO_TIMES - 1)])] += np.uint32(1)
+            register += np.uint64(1) << ((cell >> np.uint64(15)) * field)
+            i += np.uint64(1)
+        _write_out(register, field, trace, row)
+        together += register
+        overflow = base + row_start
+        if i == last or words[i] >= special:
+            break
+        s = overflow + np.uint64(words[i] & np.uint32(1023))
+        if s < start or s >= end:
+            break
+        row = s // trace_syncs
+        row_start = max(row * trace_syncs, start)
+        width = min((row + np.uint64(1)) * trace_syncs, end) - row_start
+    return i, overflow, overflows, together
+
+
+@njit(cache=True, nogil=True)
+def count_events(sync, dtime, channel, first, plan, counts, state):
+    """Count photons from `first` on; return the index of the first that was not, `state` tells why."""
+    trace, coarse, decay, flid = counts.trace, counts.coarse, counts.decay.ravel(), counts.flid.ravel()
+    decay_width, flid_width = counts.decay.shape[1], counts.flid.shape[1]
+    field, at_once = np.uint64(plan.field_bits), np.uint64((1 << plan.field_bits) - 1)
+    start, end, coarse_row, piece = 0, 0, 0, 0
+    flid_at, decay_at = np.uint64(0), np.uint64(0)
+    i, total = np.uint64(first), np.uint64(len(sync))
+    while i < total:
+        last = min(i + at_once, total)
+        i, latest, register = _events_of_bin(
+            sync, dtime, channel, i, last, np.uint64(plan.channels), start, end, field,
+            trace, plan.trace_syncs, decay, decay_at, plan.bin_of, flid, flid_at,
+        )  # fmt: skip
+        _write_out(register, field, coarse, coarse_row)
+        state[LAST_SYNC] = max(state[LAST_SYNC], latest)
+        if i == last:
+            continue
+        s = sync[i]
+        if _is_wrong(s, dtime[i], channel[i], plan.channels, state) or not _has_room(
+            s, plan, trace, coarse, state
+        ):
+            break
+        coarse_row, piece = s // plan.flid_syncs, _piece(s, piece, plan.bias_start)
+        start, end = _unchanged(coarse_row, piece, plan, trace)
+        flid_at, decay_at = np.uint64(coarse_row * flid_width), np.uint64(plan.bias_row[piece] * decay_width)
+    return np.int64(i)
+
+
+@njit(cache=True, nogil=True)
+def _events_of_bin(
+    sync,
+    dtime,
+    channel,
+    i,
+    last,
+    channels,
+    start,
+    end,
+    field,
+    trace,
+    trace_syncs,
+    decay,
+    decay_at,
+    bin_of,
+    flid,
+    flid_at,
+):
+    """Count photons up to the first not from `start` to `end`, the first that cannot be, or `last`."""
+    together, latest = np.uint64(0), np.int64(-1)
+    row, row_start, width = np.int64(0), np.int64(0), np.uint64(0)
+    while True:
+        register = np.uint64(0)
+        while i < last:
+            s, micro, code = sync[i], np.uint64(dtime[i]), np.uint64(channel[i])
+            if np.uint64(s - row_start) >= width or micro >= np.uint64(MICRO_TIMES) or code >= channels:
+                break
+            latest = max(latest, s)
+            decay[decay_at + (code << np.uint64(15) | micro)] += np.uint32(1)
+            flid[flid_at + np.uint64(bin_of[micro])] += np.uint32(1)
+            register += np.uint64(1) << (code * field)
+            i += np.uint64(1)
+        _write_out(register, field, trace, row)
+        together += register
+        if i == last or dtime[i] >= MICRO_TIMES or channel[i] >= channels or not start <= sync[i] < end:
+            break
+        row = sync[i] // trace_syncs
+        row_start = max(row * trace_syncs, start)
+        width = np.uint64(min((row + 1) * trace_syncs, end) - row_start)
+    return i, latest, together
+
+
+@njit(cache=True, nogil=True)
+def _write_out(register, field, trace, row):
+    """Add the counts in the register to a row of a trace."""
+    mask = (np.uint64(1) << field) - np.uint64(1)
+    channel = 0
+    while register:
+        trace[row, channel] += np.uint32(register & mask)
+        register >>= field
+        channel += 1
+
+
+@njit(cache=True, nogil=True)
+def _has_room(sync, plan, trace, coarse, state):
+    """Whether there are rows for a sync number; `state` tells why not."""
+    if sync >= plan.longest_syncs:
+        state[STATUS], state[CULPRIT] = TOO_LATE, sync
+    elif sync >= min(len(trace) * plan.trace_syncs, len(coarse) * plan.flid_syncs):
+        state[STATUS], state[CULPRIT] = ROWS_FULL, sync
+    return state[STATUS] == DONE
+
+
+@njit(cache=True, nogil=True)
+def _piece(sync, piece, bias_start):
+    """Piece of the bias that holds a sync number, looked for from a piece near it."""
+    while sync < bias_start[piece]:
+        piece -= 1
+    while sync >= bias_start[piece + 1]:
+        piece += 1
+    return piece
+
+
+@njit(cache=True, nogil=True)
+def _unchanged(coarse_row, piece, plan, trace):
+    """Sync numbers from where to where a FLID bin and a piece of the bias hold and the trace has rows."""
+    start = max(coarse_row * plan.flid_syncs, plan.bias_start[piece])
+    end = min((coarse_row + 1) * plan.flid_syncs, plan.bias_start[piece + 1], len(trace) * plan.trace_syncs)
+    return start, min(end, plan.longest_syncs)
+
+
+@njit(cache=True, nogil=True)
+def _take_special(code, time, marker_sync, marker_bits, state):
+    """Keep a marker, count a word of no meaning; false for what cannot be taken."""
+    n = state[N_MARKERS]
+    if code < 64:
+        state[STATUS], state[CULPRIT] = WRONG_DETECTOR, code
+        return False
+    if code == 64 or code > 79:
+        state[N_RESERVED] += 1
+        return True
+    if n >= len(marker_sync):
+        state[STATUS] = MARKERS_FULL
+        return False
+    marker_sync[n], marker_bits[n] = time, code - 64
+    state[N_MARKERS] += 1
+    state[LAST_SYNC] = max(state[LAST_SYNC], time)
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _is_wrong(sync, dtime, channel, channels, state):
+    """Whether a photon cannot be; `state` tells why."""
+    if sync < 0:
+        state[STATUS], state[CULPRIT] = NEGATIVE, sync
+    elif dtime >= MICRO_TIMES:
+        state[STATUS], state[CULPRIT] = WRONG_DTIME, dtime
+    elif channel >= channels:
+        state[STATUS], state[CULPRIT] = WRONG_DETECTOR, channel
+    return state[STATUS] != DONE
+
+
+@njit(cache=True, nogil=True)
+def pair_words(words, first, pairing, state):
+    """Count the pairs of words from `first` on; return the index of the first word that was not looked at."""
+    overflow, channels, micro_bins = (
+        state[OVERFLOW],
+        np.uint32(pairing.channels),
+        np.uint32(pairing.micro_bins),
+    )
+    packed, candidates, near = pairing.packed, pairing.candidates, (pairing.reach + 1) << SYNC_SHIFT
+    i, total = np.uint64(first), np.uint64(len(words))
+    while i < total and _can_pack(packed, state):
+        n, n_candidates = np.uint64(state[N_CARRIED]), np.uint64(0)
+        previous = packed[n - np.uint64(1)] if n else np.int64(-1) << 61
+        last = min(i + np.uint64(PAIR_BLOCK), total)
+        while i < last:
+            word = words[i]
+            code, tag = word >> np.uint32(25), np.int64(word & np.uint32(1023))
+            micro = word >> np.uint32(10) & np.uint32(MICRO_TIMES - 1)
+            photon = (code < channels) & (micro < micro_bins)
+            event = (overflow + tag) << SYNC_SHIFT | np.int64(word >> np.uint32(10))
+            packed[n], candidates[n_candidates] = event, n
+            n_candidates += np.uint64(photon & (event - previous < near))
+            n += np.uint64(photon)
+            previous = event if photon else previous
+            overflow += 1024 * max(tag, 1) if code == np.uint32(127) else 0
+            i += np.uint64(1)
+        _count_pairs(pairing, np.int64(n_candidates))
+        state[N_CARRIED] = _carry(packed, np.int64(n), pairing.reach)
+    state[OVERFLOW] = overflow
+    return np.int64(i)
+
+
+@njit(cache=True, nogil=True)
+def pair_events(sync, dtime, channel, first, pairing, state):
+    """Count the pairs of photons from `first` on; return the index of the first not looked at."""
+    packed, candidates, near = pairing.packed, pairing.candidates, (pairing.reach + 1) << SYNC_SHIFT
+    i, total = np.uint64(first), np.uint64(len(sync))
+    while i < total and _can_pack(packed, state):
+        n, n_candidates = np.uint64(state[N_CARRIED]), np.uint64(0)
+        previous = packed[n - np.uint64(1)] if n else np.int64(-1) << 61
+        last, latest = min(i + np.uint64(PAIR_BLOCK), total), state[LAST_SYNC]
+        while i < last:
+            s, micro, code = sync[i], np.int64(dtime[i]), np.int64(channel[i])
+            if s < latest:
+                state[STATUS], state[CULPRIT] = UNSORTED, s
+                return np.int64(i)
+            latest = s
+            event = s << SYNC_SHIFT | code << 15 | micro
+            photon = (code < pairing.channels) & (micro < pairing.micro_bins)
+            packed[n], candidates[n_candidates] = event, n
+            n_candidates += np.uint64(photon & (event - previous < near))
+            n += np.uint64(photon)
+            previous = event if photon else previous
+            i += np.uint64(1)
+        state[LAST_SYNC] = latest
+        _count_pairs(pairing, np.int64(n_candidates))
+        state[N_CARRIED] = _carry(packed, np.int64(n), pairing.reach)
+    return np.int64(i)
+
+
+@njit(cache=True, nogil=True)
+def _can_pack(packed, state):
+    """Whether another block of photons fits behind those carried over."""
+    if state[N_CARRIED] + PAIR_BLOCK >= len(packed):
+        state[STATUS] = PACKED_FULL
+    return state[STATUS] == DONE
+
+
+@njit(cache=True, nogil=True)
+def _count_pairs(pairing, n_candidates):
+    """Count every pair of a listed photon with an earlier one."""
+    packed, offset, sign, lags, peaks = (
+        pairing.packed, pairing.offset, pairing.sign, pairing.lags, pairing.peaks
+    )  # fmt: skip
+    max_lag, max_peak, reach = len(lags) // 2 - 1, len(peaks) // 2 - 1, np.uint64(pairing.reach)
+    for k in range(n_candidates):
+        i = np.int64(pairing.candidates[k])
+        late = packed[i]
+        for j in range(i - 1, -1, -1):
+            early = packed[j]
+            syncs = np.uint64((late >> SYNC_SHIFT) - (early >> SYNC_SHIFT))
+            if syncs > reach:
+                break
+            way = sign[np.uint64(late >> 15 & 63), np.uint64(early >> 15 & 63)]
+            lag = offset[syncs] + (late & (MICRO_TIMES - 1)) - (early & (MICRO_TIMES - 1))
+            counted = (way != 0) & (lag <= max_lag) & (lag >= -max_lag)
+            lags[np.uint64(max_lag + way * lag if counted else len(lags) - 1)] += np.uint32(1)
+            counted = (way != 0) & (np.int64(syncs) <= max_peak)
+            peaks[np.uint64(max_peak + way * np.int64(syncs) if counted else len(peaks) - 1)] += np.uint64(1)
+
+
+@njit(cache=True, nogil=True)
+def _carry(packed, n, reach):
+    """Move the photons that later ones may pair with to the front of the buffer; return how many."""
+    if n == 0:
+        return 0
+    oldest = (packed[n - 1] >> SYNC_SHIFT) - reach
+    first = n - 1
+    while first > 0 and packed[first - 1] >> SYNC_SHIFT >= oldest:
+        first -= 1
+    for j in range(first, n):
+        packed[j - first] = packed[j]
+    return n - first

@@ -1,0 +1,238 @@
+"""`qdlab reproduce morozov`: figures 2 to 5 of the charging paper on the twin, analyzed, and held against it.
+
+The experiments run as `qdlab run` runs them, and the ordinary analysis finds its numbers from their run
+files. Only then each number is compared: with the paper (Morozov et al., Science Advances 6, eabb1821 (2020))
+and with what was planted, by the same estimator. A row that misses is shown as a miss.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..analysis.antibunching import counted_pairs, pair_counter, zero_over_lagging
+from ..analysis.scaling import Ratio
+from ..formats.run_file import read_run_file
+from ..sim.physics.detection import TICKS_PER_S
+from ..sim.physics.photons import DotPhotons
+from .analyses import analyze_run
+from .errors import QdlabError
+from .planted import Planted
+from .run import execute_run, prepare_run
+
+PULL_LIMIT = 3.0
+"""A found value may lie so many of its standard errors from the planted one."""
+PAPER_LIMIT = 2.0
+"""And so many combined standard deviations from the paper's."""
+G2_TRUTH_S = 4000.0
+"""Planted g2(0) is that of so long a record straight from the dot, without card, cell and files."""
+
+
+PAPER: dict[str, tuple[float, float | None]] = {
+    "τ(X0), batch 1": (125.0, 6.0),
+    "τ(X-), batch 1": (42.0, 3.0),
+    "γA/γ0, batch 1": (0.5, None),
+    "γA/γ0, batch 2": (0.08, None),
+    "rate of X0, batch 1": (35.0, None),
+    "rate of X+, batch 1": (5.0, None),
+    "rate at -1.4 V, batch 1": (20.0, None),
+    "rate at -1.7 V, batch 1": (10.0, None),
+    "τ at -2 V, batch 1": (0.9, 0.2),
+    "enhancement at -2 V, batch 1": (140.0, 30.0),
+    "enhancement of the sweep, batch 1": (140.0, 30.0),
+    "enhancement at -2 V, batch 2": (210.0, 40.0),
+    "enhancement of the sweep, batch 2": (210.0, 40.0),
+    "intensity drop at -2 V, batch 1": (25.0, 4.0),
+    "intensity drop of the sweep, batch 1": (25.0, 4.0),
+    "intensity drop at -2 V, batch 2": (12.0, 3.0),
+    "intensity drop of the sweep, batch 2": (12.0, 3.0),
+    "g2(0) at -1.8 V, batch 1": (0.57, 0.05),
+}
+"""What the paper gives, with its error or None."""
+PAPER_BELOW = {"g2(0) at -1.7 V, batch 1": 0.5}
+"""What the paper only gives an upper bound of."""
+
+COMMON_FIT = "slow exponential of the common fit of X0 and X-"
+ONE_EXPONENTIAL = "one exponential, maximum likelihood"
+RAW = "background included"
+NET = "background subtracted"
+WINDOW = "zero peak over first three lagging, ±T/2, background included"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One quantity of the paper: what it says, what was planted, what was found, and how."""
+
+    figure: str
+    quantity: str
+    unit: str
+    paper: float | None
+    paper_err: float | None
+    """None where the paper gives none: shown, not checked."""
+    planted: float
+    found: float
+    error: float
+    estimator: str
+    below: bool = False
+    """The paper only says that the quantity is below `paper`."""
+
+    @property
+    def pull(self) -> float:
+        """Found minus planted, in standard errors."""
+        return (self.found - self.planted) / self.error
+
+    @property
+    def from_paper(self) -> float | None:
+        """Found minus the paper's, in combined standard deviations; None where the paper gives no error."""
+        if self.paper is None or self.paper_err is None:
+            return None
+        deviation = (self.found - self.paper) / math.hypot(self.error, self.paper_err)
+        return max(0.0, deviation) if self.below else deviation
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it is within both limits; a value that was not found does not agree."""
+        near_paper = self.from_paper is None or abs(self.from_paper) <= PAPER_LIMIT
+        return math.isfinite(self.pull) and abs(self.pull) <= PULL_LIMIT and near_paper
+
+
+@dataclass(frozen=True)
+class Study:
+    """Where the runs go, how long they are, and who watches."""
+
+    out: Path
+    seed: int
+    quick: bool
+    tell: Callable[[str], None]
+
+    def run(self, experiment: str, sample: str, **parameters: object) -> Any:
+        """One run of a shipped experiment, analyzed; returns (run file, analysis)."""
+        self.tell(f"{experiment} on {sample}")
+        run = prepare_run(
+            experiment,
+            out=self.out,
+            overrides=[f"{key}={value}" for key, value in parameters.items()],
+            seed=self.seed,
+            speed=math.inf,
+            sample=sample,
+        )
+        outcome = execute_run(run, lambda procedure: None, threading.Event())
+        if outcome.status != "finished":
+            raise QdlabError(f"{experiment} on {sample} ended as {outcome.status}: {outcome.reason}")
+        analysis = analyze_run(read_run_file(outcome.path))
+        analysis.draw(outcome.path.with_suffix(".png"))
+        return outcome.path, analysis
+
+    def seconds(self, whole: float) -> float:
+        """A duration, a third of it when in a hurry."""
+        return round(whole / 3) if self.quick else whole
+
+
+def reproduce_morozov(study: Study) -> list[Row]:
+    """All rows of the comparison, both batches."""
+    rows: list[Row] = []
+    for sample in ("batch_1", "batch_2"):
+        rows += static_rows(study, sample)
+        rows += swept_rows(study, sample)
+    rows += antibunching_rows(study)
+    return rows
+
+
+def static_rows(study: Study, sample: str) -> Iterator[Row]:
+    """Figures 2 to 4: the dot at held potentials."""
+    potentials_v = (0.0, -1.4, -1.7, -2.0) if sample == "batch_1" else (0.0, -2.0)
+    listed = ", ".join(f"{v:g}" for v in potentials_v)
+    path, analysis = study.run("static_bias", sample, potentials_v=listed, hold_s=study.seconds(60.0))
+    result, planted, batch = analysis.result, Planted(path), sample.replace("_", " ")
+    for state, lifetime_ns, rate_hz in (
+        (result.states.x0, planted.dot.tau0_ns, planted.x0_rate_hz()),
+        (result.states.x_minus, planted.dot.lifetime_ns(1), None),
+        (result.states.x_plus, None, planted.x_plus_rate_hz()),
+    ):
+        if state and lifetime_ns:
+            found = Ratio(state.lifetime_ns, state.lifetime_err_ns)
+            yield _row("2", f"τ({state.name}), {batch}", "ns", lifetime_ns, found, COMMON_FIT)
+        if state and rate_hz:
+            found = Ratio(state.rate_hz / 1e3, state.rate_err_hz / 1e3)
+            yield _row("2", f"rate of {state.name}, {batch}", "kc/s", rate_hz / 1e3, found, RAW)
+    if result.auger_ratio:
+        estimator = "τ(X0) / 2τ(X-) - 1"
+        yield _row("2", f"γA/γ0, {batch}", "", planted.dot.auger_ratio, result.auger_ratio, estimator)
+    for at in result.potentials[1:]:
+        point, where = planted.held(at.hold.potential_v), f"at {at.hold.potential_v:g} V, {batch}"
+        found = Ratio(at.rate_hz.value / 1e3, at.rate_hz.error / 1e3)
+        yield _row("3", f"rate {where}", "kc/s", point.rate_hz / 1e3, found, RAW)
+        doubt = point.lifetime_err_ns / point.lifetime_ns
+        lifetime = _widened(at.lifetime_ns, doubt)
+        yield _row("4", f"τ {where}", "ns", point.lifetime_ns, lifetime, ONE_EXPONENTIAL)
+        if at.enhancement and at.drop:
+            enhancement = _widened(at.enhancement, doubt)
+            yield _row("4", f"enhancement {where}", "", planted.enhancement(point), enhancement, "held")
+            yield _row("4", f"intensity drop {where}", "", planted.drop(point), at.drop, f"held; {NET}")
+
+
+def swept_rows(study: Study, sample: str) -> Iterator[Row]:
+    """Figure 5: the dot in cyclic voltammetry."""
+    path, analysis = study.run("cv_flid", sample, cycles=3 if study.quick else 10)
+    result, planted, batch = analysis.result, Planted(path), sample.replace("_", " ")
+    vertex = result.at_vertex
+    if not (vertex and result.enhancement and result.drop):
+        return
+    point = planted.swept(vertex.potential_v, vertex.window_v)
+    window, where = f"last {vertex.window_v * 1e3:.0f} mV of the sweep", f"of the sweep, {batch}"
+    yield _row("5", f"enhancement {where}", "", planted.enhancement(point), result.enhancement, window)
+    yield _row("5", f"intensity drop {where}", "", planted.drop(point), result.drop, f"{window}; {NET}")
+
+
+def antibunching_rows(study: Study) -> Iterator[Row]:
+    """Antibunching at held potentials."""
+    for potential_v in (-1.7, -1.8):
+        path, analysis = study.run("hbt", "batch_1", potential_v=potential_v, duration_s=study.seconds(120.0))
+        found = analysis.result.antibunching.window
+        if found is None:
+            continue
+        planted = Planted(path)
+        truth = planted_g2_zero(planted, planted.held_interface_v(potential_v))
+        found = _widened(found, truth.error / found.value)
+        yield _row("4", f"g2(0) at {potential_v:g} V, batch 1", "", truth.value, found, WINDOW)
+
+
+def _widened(found: Ratio, relative: float) -> Ratio:
+    """A found value whose error also holds what the truth it is compared with may be off by."""
+    return Ratio(found.value, math.hypot(found.error, relative * found.value))
+
+
+def _row(figure: str, quantity: str, unit: str, planted: float, found: Ratio, estimator: str) -> Row:
+    below = quantity in PAPER_BELOW
+    paper, paper_err = (PAPER_BELOW[quantity], 0.0) if below else PAPER.get(quantity, (None, None))
+    return Row(figure, quantity, unit, paper, paper_err, planted, found.value, found.error, estimator, below)
+
+
+def planted_g2_zero(planted: Planted, interface_v: float) -> Ratio:
+    """g2(0) of a record of the dot so long that its error hardly counts."""
+    stream = DotPhotons(planted.dot, planted.detection, seed=20_201_218)
+    period = planted.light.period_ticks
+    counter = pair_counter(period / TICKS_PER_S, 1e12 / TICKS_PER_S, 2)
+    for until_s in np.arange(10.0, G2_TRUTH_S + 1, 10.0):
+        until, since = round(until_s * TICKS_PER_S), round((until_s - 10.0) * TICKS_PER_S)
+        ticks, inputs = stream.advance(until, np.array([since]), np.array([interface_v]), planted.light)
+        counter.feed_events(ticks // period, (ticks % period).astype(np.uint16), inputs)
+    found = zero_over_lagging(counted_pairs(counter).window_pairs)
+    if found is None:
+        raise QdlabError(f"the dot gives no photon pairs at {interface_v:g} V")
+    return found
+
+
+def write_rows(rows: list[Row], path: Path) -> None:
+    """Write all rows, with what follows from them, as JSON."""
+    told = [
+        {**asdict(row), "pull": row.pull, "from_paper": row.from_paper, "agrees": row.agrees} for row in rows
+    ]
+    path.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
