@@ -42,7 +42,6 @@ class Spot:
     """Peak above the background."""
     rate_err_hz: float
     sigma_um: float
-    background_hz: float
     counts: float
     """Photons of the spot in the image."""
 
@@ -159,12 +158,12 @@ def _groups(peaks: list[tuple[float, float]]) -> list[list[tuple[float, float]]]
 def _fit(image: ScanImage, peaks: list[tuple[float, float]], background_hz: float) -> list[Spot]:
     """Fit a group of spots of one width together; leaves out what is centred outside the image."""
     x, y, counts, time_s, line = _surroundings(image, peaks)
-    start = [math.log(max(background_hz, 1.0)), math.log(EXPECTED_SIGMA_UM)]
+    start = [math.log(EXPECTED_SIGMA_UM)]
     for peak in peaks:
         near = np.hypot(x - peak[0], y - peak[1]) < EXPECTED_SIGMA_UM
         rate_hz = counts[near].sum() / max(time_s[near].sum(), 1e-9) if near.any() else background_hz
         start += [*peak, math.log(max(1.5 * rate_hz, 2 * background_hz + 1.0))]
-    fit = fit_poisson(_SpotsModel(x, y, time_s, len(peaks)), np.array(start), counts)
+    fit = fit_poisson(_SpotsModel(x, y, time_s, max(background_hz, 1.0), len(peaks)), np.array(start), counts)
     if fit is None:
         return []
     variance = np.maximum(np.diag(fit.covariance), np.diag(fit.grouped_covariance(line)))
@@ -187,28 +186,28 @@ def _surroundings(image: ScanImage, peaks: list[tuple[float, float]]) -> tuple[N
 
 @dataclass(frozen=True)
 class _SpotsModel:
-    """Ln background, ln width of all, and (fast, slow, ln peak rate) of each spot."""
+    """Ln width of all, and (fast, slow, ln peak rate) of each spot, on a known background."""
 
     x_um: NDArray[np.float64]
     y_um: NDArray[np.float64]
     time_s: NDArray[np.float64]
+    background_hz: float
     spots: int
 
     def __call__(self, p: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        background_hz, sigma_um = np.exp(np.clip(p[:2], -20.0, 20.0))
-        rate_hz = np.full(len(self.x_um), background_hz)
+        sigma_um = math.exp(min(p[0], 20.0))
+        rate_hz = np.full(len(self.x_um), self.background_hz)
         slopes = np.zeros((len(self.x_um), len(p)))
-        slopes[:, 0] = background_hz
         for k in range(self.spots):
-            x0, y0, log_peak = p[2 + 3 * k : 5 + 3 * k]
+            x0, y0, log_peak = p[1 + 3 * k : 4 + 3 * k]
             dx, dy = (self.x_um - x0) / sigma_um, (self.y_um - y0) / sigma_um
             with np.errstate(over="ignore"):
                 bell = np.exp(log_peak - 0.5 * (dx**2 + dy**2))
             rate_hz += bell
-            slopes[:, 1] += bell * (dx**2 + dy**2)
-            slopes[:, 2 + 3 * k] = bell * dx / sigma_um
-            slopes[:, 3 + 3 * k] = bell * dy / sigma_um
-            slopes[:, 4 + 3 * k] = bell
+            slopes[:, 0] += bell * (dx**2 + dy**2)
+            slopes[:, 1 + 3 * k] = bell * dx / sigma_um
+            slopes[:, 2 + 3 * k] = bell * dy / sigma_um
+            slopes[:, 3 + 3 * k] = bell
         return rate_hz * self.time_s, slopes * self.time_s[:, None]
 
 
@@ -222,11 +221,11 @@ def _spot(
 ) -> Spot | None:
     """Spot `k` of a fit; None where its width is no spot's."""
     p = fit.parameters
-    x0, y0, log_peak = p[2 + 3 * k : 5 + 3 * k]
-    sigma_um, rate_hz = math.exp(p[1]), math.exp(log_peak)
+    x0, y0, log_peak = p[1 + 3 * k : 4 + 3 * k]
+    sigma_um, rate_hz = math.exp(p[0]), math.exp(log_peak)
     if not _WIDTHS_UM[0] < sigma_um < _WIDTHS_UM[1]:
         return None
-    x_err, y_err, log_err = np.sqrt(variance[2 + 3 * k : 5 + 3 * k])
+    x_err, y_err, log_err = np.sqrt(variance[1 + 3 * k : 4 + 3 * k])
     own = rate_hz * time_s * np.exp(-0.5 * ((x - x0) ** 2 + (y - y0) ** 2) / sigma_um**2)
     return Spot(
         fast_um=float(x0),
@@ -236,7 +235,6 @@ def _spot(
         rate_hz=rate_hz,
         rate_err_hz=float(rate_hz * log_err),
         sigma_um=sigma_um,
-        background_hz=math.exp(p[0]),
         counts=float(own.sum()),
     )
 

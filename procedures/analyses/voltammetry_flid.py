@@ -102,7 +102,7 @@ def _cycle_rows(r: VoltammetryFlidResult) -> list[tuple[str, str]]:
                 f"lifetime {lifetime.value * 100:+.1f} ± {lifetime.error * 100:.1f} %"
             )
             rows.append((f"drift at {drift.potential_v:.2f} V", f"{told} over {cycles.cycles} cycles"))
-    if r.charge:
+    if r.charge and len(r.charge.cycle):
         each_uc = r.charge.total_c / len(r.charge.cycle) * 1e6
         told = f"{r.charge.total_c * 1e3:.3g} mC, {each_uc:.3g} µC per cycle"
         if (dose := r.charge.dose_c_cm2) is not None:

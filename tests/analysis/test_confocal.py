@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 
 from qdlab.analysis.confocal import APART_UM, find_spots
+from qdlab.analysis.fisher_scoring import fit_poisson
 from qdlab.analysis.flid_data import Calibration
+from qdlab.analysis.found_dots import FoundDot, brightest_single, g2_of
+from qdlab.analysis.line_fit import fit_centre
+from qdlab.analysis.scaling import Ratio
 from qdlab.analysis.scan_image import (
     Grid,
     Track,
