@@ -29,7 +29,7 @@ from ..sim.physics.expected import expected_rate_hz, photons_per_pulse
 from ..sim.physics.photons import DotPhotons
 from ..sim.samples import SAMPLES
 
-TRUTH_S = 1500.0
+TRUTH_S = 1000.0
 """Length of the record that stands for the truth."""
 _SEED = 20_201_218
 _STEPS = 12

@@ -31,7 +31,7 @@ PULL_LIMIT = 3.0
 """A found value may lie so many of its standard errors from the planted one."""
 PAPER_LIMIT = 2.0
 """And so many combined standard deviations from the paper's."""
-G2_TRUTH_S = 4000.0
+G2_TRUTH_S = 2500.0
 """Planted g2(0) is that of so long a record straight from the dot, without card, cell and files."""
 
 
@@ -100,7 +100,7 @@ class Row:
     def agrees(self) -> bool:
         """Whether it is within both limits; a value that was not found does not agree."""
         near_paper = self.from_paper is None or abs(self.from_paper) <= PAPER_LIMIT
-        return math.isfinite(self.pull) and abs(self.pull) <= PULL_LIMIT and near_paper
+        return bool(math.isfinite(self.pull) and abs(self.pull) <= PULL_LIMIT and near_paper)
 
 
 @dataclass(frozen=True)
