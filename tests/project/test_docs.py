@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from qdlab.procedures.station import Station
+from qdlab.sim.samples import all_faults
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -89,3 +90,9 @@ def _toml_value(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml_value, value)) + "]"
     return repr(value)
+
+
+def test_the_page_of_the_twin_lists_every_fault():
+    page = (ROOT / "docs" / "simulation.md").read_text()
+    for name, sentence in all_faults().items():
+        assert f"| `{name}` | {sentence} |" in page, name
