@@ -4,9 +4,6 @@ A photon costs two memory updates, its decay and its FLID bin. Photons per trace
 register, one field of bits per detector, that is written out when a bin ends. The innermost loops run to
 the end of a bin and touch little else, so that their variables fit the processor's registers. Indices are
 unsigned where they can be: numba then leaves out the test for counting from the end.
-
-g2 takes a second look at the same words. Photons are packed into one integer each, and those with an
-earlier photon near enough to pair with are listed without a branch; only these are looked at again.
 """
 
 from __future__ import annotations
@@ -19,18 +16,12 @@ from numpy.typing import NDArray
 
 MICRO_TIMES = 1 << 15
 """Micro times that a T3 record can tell apart."""
-SYNC_SHIFT = 21
-"""A packed photon holds its sync number above these bits, six bits of detector, fifteen of micro time."""
 DECAY_GAP = 520
 """Unused entries between two rows of decays: rows a power of two apart would share few cache lines."""
-PAIR_BLOCK = 4096
-"""Records whose photons are packed at a time, few enough for the fastest cache."""
 
 # what `state` holds, and why a kernel stopped before the end; CULPRIT is what it stopped at
-OVERFLOW, LAST_SYNC, N_MARKERS, N_OVERFLOWS, N_RESERVED, N_CARRIED, STATUS, CULPRIT, N_STATE = range(9)
-DONE, ROWS_FULL, MARKERS_FULL, PACKED_FULL, WRONG_DETECTOR, TOO_LATE, NEGATIVE, WRONG_DTIME, UNSORTED = range(
-    9
-)
+OVERFLOW, LAST_SYNC, N_MARKERS, N_OVERFLOWS, N_RESERVED, STATUS, CULPRIT, N_STATE = range(8)
+DONE, ROWS_FULL, MARKERS_FULL, WRONG_DETECTOR, TOO_LATE, NEGATIVE, WRONG_DTIME = range(7)
 
 
 class Plan(NamedTuple):
@@ -64,26 +55,6 @@ class Counts(NamedTuple):
     """Shape (bias rows, detectors * MICRO_TIMES + DECAY_GAP)."""
     marker_sync: NDArray[np.int64]
     marker_bits: NDArray[np.uint8]
-
-
-class Pairing(NamedTuple):
-    """Tables, buffers and counts of g2; the last entry of the counts is for pairs that do not count."""
-
-    channels: int
-    micro_bins: int
-    """Photons with micro times from here on belong to no pulse."""
-    reach: int
-    """Pairs further apart in sync number are not looked at."""
-    offset: NDArray[np.int64]
-    """Lag in micro-time bins of 0 to `reach` sync periods."""
-    sign: NDArray[np.int64]
-    """By (later detector, earlier detector): +1 and -1 for the two to pair, else 0."""
-    packed: NDArray[np.int64]
-    candidates: NDArray[np.uint32]
-    lags: NDArray[np.uint32]
-    """Shape (2 max_lag + 2,)."""
-    peaks: NDArray[np.uint64]
-    """Shape (2 max_peak + 2,)."""
 
 
 @njit(cache=True, nogil=True)
@@ -320,108 +291,3 @@ def _is_wrong(sync, dtime, channel, channels, state):
     elif channel >= channels:
         state[STATUS], state[CULPRIT] = WRONG_DETECTOR, channel
     return state[STATUS] != DONE
-
-
-@njit(cache=True, nogil=True)
-def pair_words(words, first, pairing, state):
-    """Count the pairs of words from `first` on; return the index of the first word that was not looked at."""
-    overflow, channels, micro_bins = (
-        state[OVERFLOW],
-        np.uint32(pairing.channels),
-        np.uint32(pairing.micro_bins),
-    )
-    packed, candidates, near = pairing.packed, pairing.candidates, (pairing.reach + 1) << SYNC_SHIFT
-    i, total = np.uint64(first), np.uint64(len(words))
-    while i < total and _can_pack(packed, state):
-        n, n_candidates = np.uint64(state[N_CARRIED]), np.uint64(0)
-        previous = packed[n - np.uint64(1)] if n else np.int64(-1) << 61
-        last = min(i + np.uint64(PAIR_BLOCK), total)
-        while i < last:
-            word = words[i]
-            code, tag = word >> np.uint32(25), np.int64(word & np.uint32(1023))
-            micro = word >> np.uint32(10) & np.uint32(MICRO_TIMES - 1)
-            photon = (code < channels) & (micro < micro_bins)
-            event = (overflow + tag) << SYNC_SHIFT | np.int64(word >> np.uint32(10))
-            packed[n], candidates[n_candidates] = event, n
-            n_candidates += np.uint64(photon & (event - previous < near))
-            n += np.uint64(photon)
-            previous = event if photon else previous
-            overflow += 1024 * max(tag, 1) if code == np.uint32(127) else 0
-            i += np.uint64(1)
-        _count_pairs(pairing, np.int64(n_candidates))
-        state[N_CARRIED] = _carry(packed, np.int64(n), pairing.reach)
-    state[OVERFLOW] = overflow
-    return np.int64(i)
-
-
-@njit(cache=True, nogil=True)
-def pair_events(sync, dtime, channel, first, pairing, state):
-    """Count the pairs of photons from `first` on; return the index of the first not looked at."""
-    packed, candidates, near = pairing.packed, pairing.candidates, (pairing.reach + 1) << SYNC_SHIFT
-    i, total = np.uint64(first), np.uint64(len(sync))
-    while i < total and _can_pack(packed, state):
-        n, n_candidates = np.uint64(state[N_CARRIED]), np.uint64(0)
-        previous = packed[n - np.uint64(1)] if n else np.int64(-1) << 61
-        last, latest = min(i + np.uint64(PAIR_BLOCK), total), state[LAST_SYNC]
-        while i < last:
-            s, micro, code = sync[i], np.int64(dtime[i]), np.int64(channel[i])
-            if s < latest:
-                state[STATUS], state[CULPRIT] = UNSORTED, s
-                return np.int64(i)
-            latest = s
-            event = s << SYNC_SHIFT | code << 15 | micro
-            photon = (code < pairing.channels) & (micro < pairing.micro_bins)
-            packed[n], candidates[n_candidates] = event, n
-            n_candidates += np.uint64(photon & (event - previous < near))
-            n += np.uint64(photon)
-            previous = event if photon else previous
-            i += np.uint64(1)
-        state[LAST_SYNC] = latest
-        _count_pairs(pairing, np.int64(n_candidates))
-        state[N_CARRIED] = _carry(packed, np.int64(n), pairing.reach)
-    return np.int64(i)
-
-
-@njit(cache=True, nogil=True)
-def _can_pack(packed, state):
-    """Whether another block of photons fits behind those carried over."""
-    if state[N_CARRIED] + PAIR_BLOCK >= len(packed):
-        state[STATUS] = PACKED_FULL
-    return state[STATUS] == DONE
-
-
-@njit(cache=True, nogil=True)
-def _count_pairs(pairing, n_candidates):
-    """Count every pair of a listed photon with an earlier one."""
-    packed, offset, sign, lags, peaks = (
-        pairing.packed, pairing.offset, pairing.sign, pairing.lags, pairing.peaks
-    )  # fmt: skip
-    max_lag, max_peak, reach = len(lags) // 2 - 1, len(peaks) // 2 - 1, np.uint64(pairing.reach)
-    for k in range(n_candidates):
-        i = np.int64(pairing.candidates[k])
-        late = packed[i]
-        for j in range(i - 1, -1, -1):
-            early = packed[j]
-            syncs = np.uint64((late >> SYNC_SHIFT) - (early >> SYNC_SHIFT))
-            if syncs > reach:
-                break
-            way = sign[np.uint64(late >> 15 & 63), np.uint64(early >> 15 & 63)]
-            lag = offset[syncs] + (late & (MICRO_TIMES - 1)) - (early & (MICRO_TIMES - 1))
-            counted = (way != 0) & (lag <= max_lag) & (lag >= -max_lag)
-            lags[np.uint64(max_lag + way * lag if counted else len(lags) - 1)] += np.uint32(1)
-            counted = (way != 0) & (np.int64(syncs) <= max_peak)
-            peaks[np.uint64(max_peak + way * np.int64(syncs) if counted else len(peaks) - 1)] += np.uint64(1)
-
-
-@njit(cache=True, nogil=True)
-def _carry(packed, n, reach):
-    """Move the photons that later ones may pair with to the front of the buffer; return how many."""
-    if n == 0:
-        return 0
-    oldest = (packed[n - 1] >> SYNC_SHIFT) - reach
-    first = n - 1
-    while first > 0 and packed[first - 1] >> SYNC_SHIFT >= oldest:
-        first -= 1
-    for j in range(first, n):
-        packed[j - first] = packed[j]
-    return n - first

@@ -1,7 +1,7 @@
 """The photon engine's inner loops in plain numpy: the reference that the compiled ones are tested against.
 
-The functions take the same arguments as those of `_engine_kernels` and leave the same counts; they are
-several times slower.
+The functions take the same arguments as those of `_engine_kernels` and `_pair_kernels` and leave the same
+counts; they are several times slower.
 """
 
 from __future__ import annotations
@@ -13,27 +13,33 @@ from numpy.typing import NDArray
 
 from ._engine_kernels import (
     CULPRIT,
-    DONE,
     LAST_SYNC,
     MARKERS_FULL,
     MICRO_TIMES,
-    N_CARRIED,
     N_MARKERS,
     N_OVERFLOWS,
     N_RESERVED,
     NEGATIVE,
     OVERFLOW,
-    PACKED_FULL,
     ROWS_FULL,
     STATUS,
-    SYNC_SHIFT,
     TOO_LATE,
-    UNSORTED,
     WRONG_DETECTOR,
     WRONG_DTIME,
     Counts,
-    Pairing,
     Plan,
+)
+from ._pair_kernels import (
+    N_CARRIED,
+    PACKED_FULL,
+    PAIR_CULPRIT,
+    PAIR_LAST_SYNC,
+    PAIR_OVERFLOW,
+    PAIR_STATUS,
+    PAIRED,
+    SYNC_SHIFT,
+    UNSORTED,
+    Pairing,
 )
 
 _RECORDS_AT_ONCE = 1 << 16
@@ -60,7 +66,7 @@ def count_words(
     """Count words from `first` on; return the index of the first that was not, `state` tells why."""
     while first < len(words):
         block = words[first : first + _RECORDS_AT_ONCE]
-        if not _count(_decoded(block, state), plan, counts, state):
+        if not _count(_decoded(block, int(state[OVERFLOW])), plan, counts, state):
             break
         first += len(block)
     return first
@@ -78,7 +84,7 @@ def count_events(
     """Count photons from `first` on; return the index of the first that was not, `state` tells why."""
     while first < len(sync):
         block = slice(first, first + _RECORDS_AT_ONCE)
-        if not _count(_as_given(sync[block], dtime[block], channel[block], state), plan, counts, state):
+        if not _count(_as_given(sync[block], dtime[block], channel[block]), plan, counts, state):
             break
         first += len(sync[block])
     return first
@@ -88,10 +94,10 @@ def pair_words(words: NDArray[np.uint32], first: int, pairing: Pairing, state: N
     """Count the pairs of words from `first` on; return the index of the first word that was not looked at."""
     while first < len(words):
         block = words[first : first + _RECORDS_AT_ONCE]
-        events = _decoded(block, state)
+        events = _decoded(block, int(state[PAIR_OVERFLOW]))
         if not _count_pairs(events, pairing, state):
             break
-        state[OVERFLOW] = events.overflow
+        state[PAIR_OVERFLOW] = events.overflow
         first += len(block)
     return first
 
@@ -107,22 +113,22 @@ def pair_events(
     """Count the pairs of photons from `first` on; return the index of the first not looked at."""
     while first < len(sync):
         block = slice(first, first + _RECORDS_AT_ONCE)
-        events = _as_given(sync[block], dtime[block], channel[block], state)
-        before = np.concatenate(([state[LAST_SYNC]], events.sync[:-1]))
+        events = _as_given(sync[block], dtime[block], channel[block])
+        before = np.concatenate(([state[PAIR_LAST_SYNC]], events.sync[:-1]))
         if (wrong := events.sync < before).any():
-            state[STATUS], state[CULPRIT] = UNSORTED, events.sync[wrong][0]
+            state[PAIR_STATUS], state[PAIR_CULPRIT] = UNSORTED, events.sync[wrong][0]
             break
         if not _count_pairs(events, pairing, state):
             break
-        state[LAST_SYNC] = events.sync[-1]
+        state[PAIR_LAST_SYNC] = events.sync[-1]
         first += len(events.sync)
     return first
 
 
-def _decoded(words: NDArray[np.uint32], state: NDArray[np.int64]) -> _Events:
+def _decoded(words: NDArray[np.uint32], overflow: int) -> _Events:
     code, tag = words >> np.uint32(25), (words & np.uint32(1023)).astype(np.int64)
     overflows, photons, markers = code == 127, code < 64, (code > 64) & (code < 80)
-    base = state[OVERFLOW] + np.cumsum(np.where(overflows, 1024 * np.maximum(tag, 1), 0))
+    base = overflow + np.cumsum(np.where(overflows, 1024 * np.maximum(tag, 1), 0))
     time = np.where(overflows, base, base + tag)
     known = overflows | photons | markers
     return _Events(
@@ -132,23 +138,21 @@ def _decoded(words: NDArray[np.uint32], state: NDArray[np.int64]) -> _Events:
         time[markers],
         (code[markers] - 64).astype(np.uint8),
         int(base[-1]),
-        int(time[known].max(initial=state[LAST_SYNC])),
+        int(time[known].max(initial=-1)),
         int(overflows.sum()),
         int((~known).sum()),
     )
 
 
-def _as_given(
-    sync: NDArray[np.int64], dtime: NDArray[np.uint16], channel: NDArray[np.uint8], state: NDArray[np.int64]
-) -> _Events:
+def _as_given(sync: NDArray[np.int64], dtime: NDArray[np.uint16], channel: NDArray[np.uint8]) -> _Events:
     return _Events(
         sync,
         dtime.astype(np.int64),
         channel.astype(np.int64),
         np.empty(0, np.int64),
         np.empty(0, np.uint8),
-        int(state[OVERFLOW]),
-        max(int(state[LAST_SYNC]), int(sync.max())),
+        0,
+        int(sync.max()),
         0,
         0,
     )
@@ -180,7 +184,8 @@ def _count(events: _Events, plan: Plan, counts: Counts, state: NDArray[np.int64]
     _add(counts.flid, sync // plan.flid_syncs, plan.bin_of[dtime].astype(np.int64))
     row = plan.bias_row[np.searchsorted(plan.bias_start, sync, side="right") - 1]
     _add(counts.decay, row, channel * MICRO_TIMES + dtime)
-    state[OVERFLOW], state[LAST_SYNC], state[N_MARKERS] = events.overflow, events.last_sync, new_markers.stop
+    state[OVERFLOW], state[N_MARKERS] = events.overflow, new_markers.stop
+    state[LAST_SYNC] = max(state[LAST_SYNC], events.last_sync)
     state[N_OVERFLOWS] += events.n_overflows
     state[N_RESERVED] += events.n_reserved
     return True
@@ -202,7 +207,7 @@ def _count_pairs(events: _Events, pairing: Pairing, state: NDArray[np.int64]) ->
     carried = int(state[N_CARRIED])
     packed = np.concatenate((pairing.packed[:carried], new))
     if len(packed) > len(pairing.packed):
-        state[STATUS] = PACKED_FULL
+        state[PAIR_STATUS] = PACKED_FULL
         return False
     late = np.arange(carried, len(packed))
     for k in range(1, len(packed)):
@@ -215,16 +220,16 @@ def _count_pairs(events: _Events, pairing: Pairing, state: NDArray[np.int64]) ->
         way = pairing.sign[after >> 15 & 63, before >> 15 & 63]
         lag = pairing.offset[syncs] + (after & (MICRO_TIMES - 1)) - (before & (MICRO_TIMES - 1))
         _add_signed(pairing.lags, (way * lag)[way != 0])
-        _add_signed(pairing.peaks, (way * syncs)[way != 0])
+        _add_signed(pairing.peaks[:-1], (way * syncs)[way != 0])
     if len(packed):
         kept = packed[packed >> SYNC_SHIFT >= (packed[-1] >> SYNC_SHIFT) - pairing.reach]
         pairing.packed[: len(kept)] = kept
         state[N_CARRIED] = len(kept)
-    return bool(state[STATUS] == DONE)
+    return bool(state[PAIR_STATUS] == PAIRED)
 
 
 def _add_signed(counts: NDArray[np.unsignedinteger], values: NDArray[np.int64]) -> None:
     """Add one for each value to counts whose middle is zero; those beyond either end do not count."""
-    largest = len(counts) // 2 - 1
+    largest = len(counts) // 2
     inside = values[abs(values) <= largest]
-    counts[:-1] += np.bincount(inside + largest, minlength=2 * largest + 1).astype(counts.dtype)
+    counts += np.bincount(inside + largest, minlength=len(counts)).astype(counts.dtype)

@@ -21,9 +21,9 @@ _BINS = 20
 class ChargingCurve:
     """Lifetime of one dot against its bias, the sweeps of all cycles together; one entry per bin of bias."""
 
-    potential_v: NDArray[np.float64]
-    lifetime_ns: NDArray[np.float64]
-    lifetime_err_ns: NDArray[np.float64]
+    potential_v: NDArray[np.floating]
+    lifetime_ns: NDArray[np.floating]
+    lifetime_err_ns: NDArray[np.floating]
     shortening: Ratio | None
     """Lifetime near the start of the sweeps over that at the vertex; None where either is unknown."""
 
@@ -58,7 +58,7 @@ def charging_curve(result: VoltammetryFlidResult, initial_v: float, vertex_v: fl
     return ChargingCurve(centres, medians[:, 0], medians[:, 1], shortening)
 
 
-def _median(values: NDArray[np.float64]) -> tuple[float, float]:
+def _median(values: NDArray[np.floating]) -> tuple[float, float]:
     """Median and its standard error, 1.25 times that of the mean, from the median deviation."""
     middle = float(np.median(values))
     spread = 1.4826 * float(np.median(np.abs(values - middle)))

@@ -62,7 +62,7 @@ def find_spots(image: ScanImage) -> tuple[list[Spot], Background]:
     """All spots with their centre inside the image, brightest first, and the background."""
     counts, exposure_s = image.counts.sum(axis=0), image.exposure_s.sum(axis=0)
     disc = _disc(image.grid)
-    in_disc = convolve(counts, disc, mode="constant")
+    in_disc = np.asarray(convolve(counts, disc, mode="constant"), np.int64)
     time_s = convolve(exposure_s, disc.astype(float), mode="constant")
     background_hz, far = _background(counts, exposure_s, in_disc, time_s, disc)
     seen = (time_s > 0) & (_tail(in_disc, background_hz * time_s) < FALSE_ALARMS / counts.size)
@@ -86,23 +86,23 @@ def _disc(grid: Grid) -> NDArray[np.int64]:
     return (distance <= 1.5 * EXPECTED_SIGMA_UM).astype(np.int64)
 
 
-def _pitch(edges: NDArray[np.float64]) -> float:
+def _pitch(edges: NDArray[np.floating]) -> float:
     return float(edges[-1] - edges[0]) / (len(edges) - 1)
 
 
-def _tail(counts: NDArray[np.int64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+def _tail(counts: NDArray[np.int64], mean: NDArray[np.floating]) -> NDArray[np.floating]:
     """Probability of so many counts or more."""
     return np.asarray(poisson.sf(counts - 1, np.maximum(mean, 1e-12)))
 
 
 def _background(
     counts: NDArray[np.int64],
-    exposure_s: NDArray[np.float64],
+    exposure_s: NDArray[np.floating],
     in_disc: NDArray[np.int64],
-    time_s: NDArray[np.float64],
+    time_s: NDArray[np.floating],
     disc: NDArray[np.int64],
 ) -> tuple[float, NDArray[np.bool_]]:
-    """Rate away from the spots, and which pixels these are: what sticks out is left out until nothing does."""
+    """Rate away from the spots, and which pixels these are: what sticks out is left out, again and again."""
     far = exposure_s > 0
     rate_hz = float(np.median((in_disc / np.maximum(time_s, 1e-12))[far])) if far.any() else 0.0
     for _ in range(_BACKGROUND_ROUNDS):
@@ -120,7 +120,7 @@ def _background(
 
 
 def _peaks(
-    grid: Grid, counts: NDArray[np.int64], exposure_s: NDArray[np.float64], seen: NDArray[np.bool_]
+    grid: Grid, counts: NDArray[np.int64], exposure_s: NDArray[np.floating], seen: NDArray[np.bool_]
 ) -> list[tuple[float, float]]:
     """Positions (fast, slow) of the highest smoothed pixels, none closer to a higher one than APART_UM."""
     pitch = (_pitch(grid.slow_um), _pitch(grid.fast_um))
@@ -188,13 +188,13 @@ def _surroundings(image: ScanImage, peaks: list[tuple[float, float]]) -> tuple[N
 class _SpotsModel:
     """Ln width of all, and (fast, slow, ln peak rate) of each spot, on a known background."""
 
-    x_um: NDArray[np.float64]
-    y_um: NDArray[np.float64]
-    time_s: NDArray[np.float64]
+    x_um: NDArray[np.floating]
+    y_um: NDArray[np.floating]
+    time_s: NDArray[np.floating]
     background_hz: float
     spots: int
 
-    def __call__(self, p: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def __call__(self, p: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         sigma_um = math.exp(min(p[0], 20.0))
         rate_hz = np.full(len(self.x_um), self.background_hz)
         slopes = np.zeros((len(self.x_um), len(p)))
@@ -213,11 +213,11 @@ class _SpotsModel:
 
 def _spot(
     fit: PoissonFit,
-    variance: NDArray[np.float64],
+    variance: NDArray[np.floating],
     k: int,
-    time_s: NDArray[np.float64],
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
+    time_s: NDArray[np.floating],
+    x: NDArray[np.floating],
+    y: NDArray[np.floating],
 ) -> Spot | None:
     """Spot `k` of a fit; None where its width is no spot's."""
     p = fit.parameters

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-Model = Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
+Model = Callable[[NDArray[np.floating]], tuple[NDArray[np.floating], NDArray[np.floating]]]
 """Expected counts, shape (bins,) and greater than 0, and their derivatives, shape (bins, parameters)."""
 
 _MOST_STEPS = 100
@@ -27,19 +27,19 @@ _LARGEST_DAMPING = 1e8
 class PoissonFit:
     """Parameters at the maximum of the likelihood."""
 
-    parameters: NDArray[np.float64]
-    expected: NDArray[np.float64]
-    derivatives: NDArray[np.float64]
-    counts: NDArray[np.float64]
+    parameters: NDArray[np.floating]
+    expected: NDArray[np.floating]
+    derivatives: NDArray[np.floating]
+    counts: NDArray[np.floating]
     deviance: float
     """Twice the log-likelihood ratio against expected = counts."""
 
     @property
-    def covariance(self) -> NDArray[np.float64]:
+    def covariance(self) -> NDArray[np.floating]:
         """Covariance of the parameters from the counting statistics."""
         return np.linalg.pinv(_information(self.expected, self.derivatives))
 
-    def grouped_covariance(self, group: NDArray[np.int64]) -> NDArray[np.float64]:
+    def grouped_covariance(self, group: NDArray[np.int64]) -> NDArray[np.floating]:
         """Covariance from the scatter between groups; `group` numbers each bin's group, shape (bins,).
 
         Scaled up by G / (G - 1) for the few groups G that a parameter's information comes from.
@@ -56,7 +56,7 @@ class PoissonFit:
         return bread @ (sums.T @ sums) @ bread * np.outer(scale, scale)
 
 
-def fit_poisson(model: Model, start: NDArray[np.float64], counts: NDArray[np.integer]) -> PoissonFit | None:
+def fit_poisson(model: Model, start: NDArray[np.floating], counts: NDArray[np.integer]) -> PoissonFit | None:
     """Fit `model` to `counts` (shape: bins) from `start`; None where it does not converge."""
     n = counts.astype(np.float64)
     parameters, damping = np.array(start, np.float64), 1e-3
@@ -74,8 +74,8 @@ def fit_poisson(model: Model, start: NDArray[np.float64], counts: NDArray[np.int
         better = deviance - _deviance(n, tried)
         if not better >= 0:  # also where it is not a number
             damping *= 10
-            if damping > _LARGEST_DAMPING:
-                return None
+            if damping > _LARGEST_DAMPING:  # no step gets any further
+                return PoissonFit(parameters, expected, derivatives, n, deviance)
             continue
         parameters, expected, derivatives = parameters + step, tried, slopes
         deviance -= better
@@ -85,10 +85,10 @@ def fit_poisson(model: Model, start: NDArray[np.float64], counts: NDArray[np.int
     return None
 
 
-def _information(expected: NDArray[np.float64], derivatives: NDArray[np.float64]) -> NDArray[np.float64]:
+def _information(expected: NDArray[np.floating], derivatives: NDArray[np.floating]) -> NDArray[np.floating]:
     return derivatives.T @ (derivatives / expected[:, None])
 
 
-def _deviance(n: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
+def _deviance(n: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
     with np.errstate(all="ignore"):
         return float(2 * (expected - n + xlogy(n, n / expected)).sum())

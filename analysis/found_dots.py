@@ -20,8 +20,8 @@ SINGLE_BELOW = 0.5
 class FoundDot:
     """One dot; positions x, y, z and their standard errors in micrometres, nan where not measured."""
 
-    position_um: NDArray[np.float64]
-    error_um: NDArray[np.float64]
+    position_um: NDArray[np.floating]
+    error_um: NDArray[np.floating]
     rate_hz: float
     """Mean rate in focus, background subtracted."""
     rate_err_hz: float

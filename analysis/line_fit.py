@@ -32,7 +32,7 @@ class Centre(NamedTuple):
 
 
 def fit_centre(
-    photon_s: NDArray[np.float64],
+    photon_s: NDArray[np.floating],
     track: Track,
     line_period_s: float,
     span_um: tuple[float, float],
@@ -62,14 +62,14 @@ def fit_centre(
 
 
 def _profiles(
-    photon_s: NDArray[np.float64], track: Track, line_period_s: float, span_um: tuple[float, float]
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    photon_s: NDArray[np.floating], track: Track, line_period_s: float, span_um: tuple[float, float]
+) -> tuple[NDArray[np.floating], NDArray[np.int64], NDArray[np.floating], NDArray[np.int64]]:
     """Position, counts, time and line of each bin that was exposed; lines are numbered without gaps."""
     edges = np.linspace(*span_um, _BINS + 1)
     start_s, end_s = float(track.time_s[0]), float(track.time_s[-1])
     n_lines = math.ceil((end_s - start_s) / line_period_s + 1e-6)
 
-    def binned(time_s: NDArray[np.float64]) -> NDArray[np.int64]:
+    def binned(time_s: NDArray[np.floating]) -> NDArray[np.int64]:
         fast_um, _ = track.at(time_s)
         column = np.searchsorted(edges, fast_um, "right") - 1
         inside = (column >= 0) & (column < _BINS)
@@ -88,9 +88,9 @@ def _profiles(
 
 
 def _brightest(
-    x: NDArray[np.float64],
+    x: NDArray[np.floating],
     counts: NDArray[np.int64],
-    time_s: NDArray[np.float64],
+    time_s: NDArray[np.floating],
     span_um: tuple[float, float],
     sigma_um: float,
 ) -> float:
@@ -104,11 +104,11 @@ def _brightest(
 class _LinesModel:
     """Centre, ln width, ln background, and ln height of each line."""
 
-    x_um: NDArray[np.float64]
-    time_s: NDArray[np.float64]
+    x_um: NDArray[np.floating]
+    time_s: NDArray[np.floating]
     line: NDArray[np.int64]
 
-    def __call__(self, p: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def __call__(self, p: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         with np.errstate(over="ignore", invalid="ignore"):
             sigma_um, background_hz, height_hz = (
                 math.exp(min(p[1], 10.0)),

@@ -15,13 +15,22 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _engine_kernels as compiled
 from . import _engine_numpy as reference
-from ._engine_kernels import CULPRIT, DONE, LAST_SYNC, N_STATE, PACKED_FULL, PAIR_BLOCK, STATUS, Pairing
+from . import _pair_kernels as compiled
+from ._pair_kernels import (
+    BLOCK,
+    N_PAIR_STATE,
+    PACKED_FULL,
+    PAIR_CULPRIT,
+    PAIR_LAST_SYNC,
+    PAIR_STATUS,
+    PAIRED,
+    Pairing,
+)
 
 LARGEST_SYNC = 1 << 41
 """Sync numbers from here on are refused: seven hours at 80 MHz."""
-_PACKED_AT_FIRST = 2 * PAIR_BLOCK
+_PACKED_AT_FIRST = 2 * BLOCK
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 Kernels = Literal["numba", "numpy"]
@@ -140,11 +149,12 @@ class PairCounter:
             np.round(np.arange(reach + 1) * period_bins).astype(np.int64),
             sign,
             np.empty(_PACKED_AT_FIRST, np.int64),
-            np.empty(PAIR_BLOCK, np.uint32),
-            np.zeros(2 * max_lag + 2, np.uint32),
+            np.empty(BLOCK + 1, np.uint32),
+            np.empty(BLOCK, np.uint32),
+            np.zeros(2 * max_lag + 1, np.uint32),
             np.zeros(2 * max_peak + 2, np.uint64),
         )
-        self._state = np.zeros(N_STATE, np.int64)
+        self._state = np.zeros(N_PAIR_STATE, np.int64)
         self._kernels: ModuleType = compiled if kernels == "numba" else reference
 
     def feed(self, words: NDArray[np.uint32]) -> None:
@@ -175,22 +185,22 @@ class PairCounter:
         return PulsedG2(
             self._period_bins,
             self._resolution_ps / 1000,
-            self._pairing.lags[:-1],
+            self._pairing.lags,
             self._pairing.peaks[:-1],
             self.settings.pulses,
         )
 
     def _make_room(self) -> None:
         """Enlarge the buffer where many photons are near enough to pair; raise for photons out of order."""
-        if self._state[STATUS] == PACKED_FULL:
+        if self._state[PAIR_STATUS] == PACKED_FULL:
             packed = self._pairing.packed
             self._pairing = self._pairing._replace(packed=grown(packed, 2 * len(packed)))
-        elif self._state[STATUS] != DONE:
+        elif self._state[PAIR_STATUS] != PAIRED:
             raise ValueError(
-                f"sync number {self._state[CULPRIT]} comes after {self._state[LAST_SYNC]}: "
+                f"sync number {self._state[PAIR_CULPRIT]} comes after {self._state[PAIR_LAST_SYNC]}: "
                 "g2 needs the photons in order of time"
             )
-        self._state[STATUS] = DONE
+        self._state[PAIR_STATUS] = PAIRED
 
 
 def readable(records: NDArray[Any], dtype: type[Scalar]) -> NDArray[Scalar]:

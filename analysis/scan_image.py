@@ -29,18 +29,18 @@ _SHARP = 6.0
 class Track(NamedTuple):
     """Where the stage was: measured positions at rising times, arrays of one length."""
 
-    time_s: NDArray[np.float64]
-    fast_um: NDArray[np.float64]
-    slow_um: NDArray[np.float64]
+    time_s: NDArray[np.floating]
+    fast_um: NDArray[np.floating]
+    slow_um: NDArray[np.floating]
 
-    def at(self, time_s: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def at(self, time_s: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Positions at other times, by linear interpolation; nan outside the record."""
         return (
             np.interp(time_s, self.time_s, self.fast_um, np.nan, np.nan),
             np.interp(time_s, self.time_s, self.slow_um, np.nan, np.nan),
         )
 
-    def forth(self, time_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def forth(self, time_s: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Whether the fast axis was rising at other times."""
         rising = np.diff(self.fast_um) >= 0
         interval = np.searchsorted(self.time_s, time_s, "right") - 1
@@ -50,15 +50,15 @@ class Track(NamedTuple):
 class Grid(NamedTuple):
     """Edges of the pixels in micrometres, along the fast and the slow axis."""
 
-    fast_um: NDArray[np.float64]
-    slow_um: NDArray[np.float64]
+    fast_um: NDArray[np.floating]
+    slow_um: NDArray[np.floating]
 
     @property
     def shape(self) -> tuple[int, int]:
         """Pixels along the slow and the fast axis."""
         return len(self.slow_um) - 1, len(self.fast_um) - 1
 
-    def index(self, fast_um: NDArray[np.float64], slow_um: NDArray[np.float64]) -> NDArray[np.int64]:
+    def pixel_at(self, fast_um: NDArray[np.floating], slow_um: NDArray[np.floating]) -> NDArray[np.int64]:
         """Flat pixel of each position, -1 outside the grid."""
         columns = np.searchsorted(self.fast_um, fast_um, "right") - 1
         rows = np.searchsorted(self.slow_um, slow_um, "right") - 1
@@ -67,12 +67,12 @@ class Grid(NamedTuple):
         return np.where(inside, rows * n_columns + columns, -1)
 
 
-def grid_around(fast_um: NDArray[np.float64], slow_um: NDArray[np.float64]) -> Grid:
+def grid_around(fast_um: NDArray[np.floating], slow_um: NDArray[np.floating]) -> Grid:
     """Pixels around evenly spaced centres; at least two along each axis."""
     return Grid(_edges(fast_um), _edges(slow_um))
 
 
-def _edges(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+def _edges(centres: NDArray[np.floating]) -> NDArray[np.floating]:
     half = (centres[-1] - centres[0]) / (len(centres) - 1) / 2
     return np.append(centres - half, centres[-1] + half)
 
@@ -83,13 +83,13 @@ class ScanImage:
 
     grid: Grid
     counts: NDArray[np.int64]
-    exposure_s: NDArray[np.float64]
-    fast_um: NDArray[np.float64]
+    exposure_s: NDArray[np.floating]
+    fast_um: NDArray[np.floating]
     """Mean position within each pixel while it was exposed; nan where it was not."""
-    slow_um: NDArray[np.float64]
+    slow_um: NDArray[np.floating]
 
     @property
-    def rate_hz(self) -> NDArray[np.float64]:
+    def rate_hz(self) -> NDArray[np.floating]:
         """Rate of both directions together, shape (slow, fast); nan where no time was spent."""
         exposure_s = self.exposure_s.sum(axis=0)
         counts = self.counts.sum(axis=0)
@@ -100,7 +100,7 @@ class ScanImage:
         time_s = self.exposure_s + other.exposure_s
         weight = np.divide(self.exposure_s, time_s, out=np.zeros_like(time_s), where=time_s > 0)
 
-        def mean(one: NDArray[np.float64], two: NDArray[np.float64]) -> NDArray[np.float64]:
+        def mean(one: NDArray[np.floating], two: NDArray[np.floating]) -> NDArray[np.floating]:
             both = weight * np.nan_to_num(one) + (1 - weight) * np.nan_to_num(two)
             return np.where(time_s > 0, both, np.nan)
 
@@ -122,7 +122,7 @@ def sum_images(images: Sequence[ScanImage], grid: Grid) -> ScanImage:
     return total
 
 
-def make_image(photon_s: NDArray[np.float64], track: Track, grid: Grid, lag_s: float = 0.0) -> ScanImage:
+def make_image(photon_s: NDArray[np.floating], track: Track, grid: Grid, lag_s: float = 0.0) -> ScanImage:
     """The image of the photons at `photon_s`, each taken `lag_s` earlier on the track."""
     counts = _counts(photon_s - lag_s, track, grid)
     start_s, end_s = track.time_s[0], track.time_s[-1]
@@ -144,17 +144,17 @@ def make_image(photon_s: NDArray[np.float64], track: Track, grid: Grid, lag_s: f
 
 
 def image_of_points(
-    photon_s: NDArray[np.float64],
-    start_s: NDArray[np.float64],
+    photon_s: NDArray[np.floating],
+    start_s: NDArray[np.floating],
     dwell_s: float,
-    at_um: tuple[NDArray[np.float64], NDArray[np.float64]],
+    at_um: tuple[NDArray[np.floating], NDArray[np.floating]],
     grid: Grid,
 ) -> ScanImage:
     """The image of points (fast, slow), counted for `dwell_s` from `start_s` on; the second half is empty."""
     n_rows, n_columns = grid.shape
     shape, size = (2, n_rows, n_columns), 2 * n_rows * n_columns
     first, last = (np.searchsorted(photon_s, edges_s) for edges_s in (start_s, start_s + dwell_s))
-    pixel = grid.index(*at_um)
+    pixel = grid.pixel_at(*at_um)
     inside = pixel >= 0
     visits = np.bincount(pixel[inside], minlength=size)
     counts = np.bincount(pixel[inside], (last - first)[inside], size).astype(np.int64)
@@ -177,7 +177,7 @@ class Lag(NamedTuple):
     """False where the image shows nothing to go by; `lag_s` is then 0."""
 
 
-def find_lag(photon_s: NDArray[np.float64], track: Track, grid: Grid, reach_s: float = _LAG_REACH_S) -> Lag:
+def find_lag(photon_s: NDArray[np.floating], track: Track, grid: Grid, reach_s: float = _LAG_REACH_S) -> Lag:
     """The lag at which the images of both directions agree best.
 
     They are smoothed by `_BLUR_UM`, about a dot's width, and their correlation must stand out from that at
@@ -210,7 +210,7 @@ def find_lag(photon_s: NDArray[np.float64], track: Track, grid: Grid, reach_s: f
     return Lag(float(lags_s[best] + np.clip(top_s, -_LAG_STEP_S, _LAG_STEP_S)), True)
 
 
-def _counts(time_s: NDArray[np.float64], track: Track, grid: Grid) -> NDArray[np.int64]:
+def _counts(time_s: NDArray[np.floating], track: Track, grid: Grid) -> NDArray[np.int64]:
     """Photons per pixel, shape (2, slow, fast): forth, then back."""
     pixel = _pixels(time_s, track, grid)
     n_rows, n_columns = grid.shape
@@ -218,8 +218,8 @@ def _counts(time_s: NDArray[np.float64], track: Track, grid: Grid) -> NDArray[np
     return counts.reshape(2, n_rows, n_columns)
 
 
-def _pixels(time_s: NDArray[np.float64], track: Track, grid: Grid) -> NDArray[np.int64]:
+def _pixels(time_s: NDArray[np.floating], track: Track, grid: Grid) -> NDArray[np.int64]:
     """Flat pixel in (2, slow, fast) at each time, -1 outside the grid."""
-    pixel = grid.index(*track.at(time_s))
+    pixel = grid.pixel_at(*track.at(time_s))
     back = grid.shape[0] * grid.shape[1]
     return np.where(pixel >= 0, pixel + np.where(track.forth(time_s), 0, back), -1)

@@ -31,7 +31,8 @@ def rates_hz(out: Path, hours: float, drift_um_h: str, keep_s: float) -> np.ndar
     try:
         main()
     except SystemExit as ended:
-        assert not ended.code, "the run did not finish"
+        if ended.code:
+            raise RuntimeError("the run did not finish") from ended
     run = read_run_file(sorted(out.glob("*.h5"))[-1])
     rows = []
     for record in run.potentiostat:

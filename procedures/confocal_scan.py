@@ -31,9 +31,9 @@ class ConfocalScan(FieldProcedure):
         """Check the field against the stage's travel; estimate time, photons and disk."""
         stage, grid = require_stage(rig), self.field_grid()
         if self.by_points:
-            for axis, edges in (("x", grid.fast_um), ("y", grid.slow_um)):
-                for edge_um in (edges[0], edges[-1]):
-                    stage.limits_um[axis].check(float(edge_um), f"{stage.name}: {axis}_um")
+            for k in (0, -1):
+                stage.limits_um["x"].check(float(grid.fast_um[k]), f"{stage.name}: x_um")
+                stage.limits_um["y"].check(float(grid.slow_um[k]), f"{stage.name}: y_um")
             stage.limits_um["z"].check(self.z_um, f"{stage.name}: z_um")
             one_s = self.pixels_x * self.pixels_y * (self.dwell_s + SETTLING_S)
         else:
@@ -70,7 +70,7 @@ class ConfocalScan(FieldProcedure):
                         self.wait(self.dwell_s, "points")
                         points.append((start_s, there.x_um, there.y_um))
                         self.emit_row_each_second()
-                self.wait_for_photons(start_s + self.dwell_s, "points")
+                self.wait_for_photons(self.rig.clock.now() - zero_s, "points")
             finally:
                 start, x_at, y_at = np.array(points, np.float64).reshape(-1, 3).T
                 self.record.add_group(

@@ -50,17 +50,10 @@ class Offset(NamedTuple):
 
 @dataclass
 class KeepInFocus:
-    """Knows where the dot in focus is, and brings it back; `every_s` apart where it is asked whether it is due."""
+    """Knows where the dot in focus should be, and brings it back."""
 
     procedure: PhotonProcedure
     target: Position
-    every_s: float = 0.0
-    _checked_s: float = -np.inf
-
-    @property
-    def due(self) -> bool:
-        """Whether the last check is `every_s` ago; never where that is 0."""
-        return 0 < self.every_s <= self.procedure.rig.clock.now() - self._checked_s
 
     def go(self) -> Position:
         """Move to the target and settle; returns the measured position."""
@@ -82,7 +75,6 @@ class KeepInFocus:
         before = self.target
         offsets = [self._along(axis, lines, significant, phase) for axis in AXES]
         self.go()
-        self._checked_s = self.procedure.rig.clock.now()
         self._record(before, offsets)
         return offsets
 

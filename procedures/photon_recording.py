@@ -35,11 +35,11 @@ class Collected:
         return np.concatenate([np.empty(0, np.uint8), *(block.channel for block in self.blocks)])
 
     @property
-    def time_s(self) -> NDArray[np.float64]:
+    def time_s(self) -> NDArray[np.floating]:
         """Times of the photons in seconds."""
         return self.sync * self.tick_s
 
-    def marker_s(self, line: int) -> NDArray[np.float64]:
+    def marker_s(self, line: int) -> NDArray[np.floating]:
         """Times of the edges at a marker input (1 to 4) in seconds."""
         edges = [block.marker_time[(block.marker_bits >> (line - 1)) & 1 == 1] for block in self.blocks]
         return np.concatenate([np.empty(0, np.int64), *edges]) * self.tick_s
@@ -54,7 +54,7 @@ class PhotonRecording:
         self._decoder: TttrDecoder | None = None
         self._tick_s = 0.0
         self.counts: NDArray[np.int64] = np.zeros(0, np.int64)
-        self.rates_hz: NDArray[np.float64] = np.zeros(0)
+        self.rates_hz: NDArray[np.floating] = np.zeros(0)
         self.latest: TttrBlock | None = None
         self._collected: Collected | None = None
         self._window_start, self._window_counts = 0, self.counts.copy()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..analysis.scan_image import Grid, Lag, Track, find_lag
 from ..instruments.base import OutOfRangeError
-from ..instruments.stage import LineScan, MotionError, ScanRecord, Stage
+from ..instruments.stage import AXES, LineScan, MotionError, ScanRecord, Stage
 from .drivers import E545Table
 from .errors import RefusedError
 
@@ -49,7 +49,7 @@ class LineData:
     line_period_s: float
     """From the start of one line to that of the next."""
     track: Track
-    photon_s: NDArray[np.float64]
+    photon_s: NDArray[np.floating]
 
     @property
     def span_um(self) -> tuple[float, float]:
@@ -96,10 +96,12 @@ def run_lines(
     data also of a scan that fails.
     """
     stage, recording, header = require_stage(procedure.rig), procedure.photons, procedure.record.header
+    (rest,) = set(AXES) - {scan.fast, scan.slow}
+    rest_um = stage.position[AXES.index(rest)]
     with recording.collecting() as photons:
         duration_s = stage.start_lines(scan)
         host_s = procedure.rig.clock.now() - header["photons"]["start_s"]
-        about = _about(scan, duration_s, host_s, purpose)
+        about = _about(scan, duration_s, host_s, purpose, rest_um)
         header["unfinished_scan"] = about
         procedure.record.write_header()
         try:
@@ -135,9 +137,10 @@ def run_lines(
     return data
 
 
-def _about(scan: LineScan, duration_s: float, host_s: float, purpose: str) -> dict[str, Any]:
+def _about(scan: LineScan, duration_s: float, host_s: float, purpose: str, rest_um: float) -> dict[str, Any]:
     return {
         "purpose": purpose,
+        "rest_um": rest_um,
         "fast": scan.fast,
         "slow": scan.slow,
         "start_um": scan.start_um,
@@ -162,32 +165,23 @@ def _wait_for_end(procedure: PhotonProcedure, stage: Stage, duration_s: float, p
 
 def _check_path(stage: Stage, scan: LineScan, data: LineData) -> None:
     """Raise MotionError where an axis did not go where a line was meant to."""
-    track = data.track
-    low_um, high_um = data.span_um
-    ends = np.searchsorted(
-        track.time_s - track.time_s[0], np.arange(1, len(scan.slow_um)) * data.line_period_s
-    )
-    for line, (fast_um, slow_um) in enumerate(
-        zip(np.split(track.fast_um, ends), np.split(track.slow_um, ends), strict=True)
+    track, (low_um, high_um) = data.track, data.span_um
+    line_ends_s = track.time_s[0] + np.arange(1, len(scan.slow_um)) * data.line_period_s
+    cuts = np.searchsorted(track.time_s, line_ends_s)
+    fast, slow = np.split(track.fast_um, cuts), np.split(track.slow_um, cuts)
+    for line, (fast_um, slow_um, planned_um) in enumerate(
+        zip(fast, slow, scan.slow_um, strict=True), start=1
     ):
-        middle_um = float(np.median(slow_um))
-        for axis, wrong, told in (
-            (
-                scan.fast,
-                fast_um.min() > low_um + _OFF_UM or fast_um.max() < high_um - _OFF_UM,
-                f"went from {fast_um.min():.3f} to {fast_um.max():.3f} um instead of {low_um:.3f} to {high_um:.3f}",
-            ),
-            (
-                scan.slow,
-                abs(middle_um - scan.slow_um[line]) > _OFF_UM,
-                f"was at {middle_um:.3f} um instead of {scan.slow_um[line]:.3f}",
-            ),
-        ):
-            if wrong:
-                raise MotionError(
-                    f"{stage.name}: in line {line + 1} of a scan axis {axis} {told} um: see whether something "
-                    "touches the stage"
-                )
+        from_um, to_um, at_um = float(fast_um.min()), float(fast_um.max()), float(np.median(slow_um))
+        if from_um > low_um + _OFF_UM or to_um < high_um - _OFF_UM:
+            told = f"{scan.fast} went from {from_um:.3f} to {to_um:.3f} um, not {low_um:.3f} to {high_um:.3f}"
+        elif abs(at_um - planned_um) > _OFF_UM:
+            told = f"{scan.slow} was at {at_um:.3f} um, not at {planned_um:.3f}"
+        else:
+            continue
+        raise MotionError(
+            f"{stage.name}: in line {line} of a scan axis {told}: see whether something touches the stage"
+        )
 
 
 def _start(
@@ -209,12 +203,12 @@ def _start(
     return float(near[0] - record.pulse_s[0]), "marker"
 
 
-def _during(time_s: NDArray[np.float64], track: Track) -> NDArray[np.float64]:
+def _during(time_s: NDArray[np.floating], track: Track) -> NDArray[np.floating]:
     return time_s[(time_s >= track.time_s[0]) & (time_s <= track.time_s[-1])]
 
 
 def interrupted(
-    about: dict[str, Any], photon_s: NDArray[np.float64], end_s: float, grid: Grid
+    about: dict[str, Any], photon_s: NDArray[np.floating], end_s: float, grid: Grid
 ) -> tuple[Track, Lag]:
     """The path that an interrupted scan took until `end_s`, as planned, late by what forth and back tell.
 
@@ -239,10 +233,11 @@ def interrupted(
     ), lag
 
 
-def stored_lines(groups: Sequence[dict[str, Any]], purpose: str) -> list[tuple[dict[str, Any], Track]]:
-    """What a run stored about its scans for one purpose, with the measured path of each."""
+def field_tracks(scans: Sequence[dict[str, Any]]) -> list[Track]:
+    """Measured paths of a run's stored scans of its field, those at the last height only."""
+    field = [about for about in scans if about["purpose"] == "field"]
     return [
-        (about, Track(about["start_s"] + about["time_s"], about["fast_um"], about["slow_um"]))
-        for about in groups
-        if about["purpose"] == purpose
+        Track(about["start_s"] + about["time_s"], about["fast_um"], about["slow_um"])
+        for about in field
+        if abs(about["rest_um"] - field[-1]["rest_um"]) < _OFF_UM / 2
     ]

@@ -50,7 +50,7 @@ class VoltammetryFLID(PhotonProcedure):
         return [technique for block in self.blocks() for technique in block]
 
     def blocks(self) -> Iterator[list[Technique]]:
-        """The program cut where the focus is checked: in one piece, or the hold and then some whole cycles."""
+        """The program cut where the focus is checked: in one piece, or after some whole cycles each."""
         hold = Hold(
             self.initial_v, self.hold_s, hold_interval_s(self.hold_s), sensitivity_a_v=self.sensitivity_a_v
         )

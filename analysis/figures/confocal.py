@@ -46,7 +46,13 @@ def draw_dots(
     figure.colorbar(shown, ax=field, label="intensity (kc/s)", shrink=0.9)
     for k, dot in enumerate(dots):
         name = f"{k + 1}" + (" chosen" if k == chosen else "")
-        mark(field, *dot.position_um[:2], name, SINGLE_COLOUR if dot.single else MARK_COLOUR)
+        mark(
+            field,
+            float(dot.position_um[0]),
+            float(dot.position_um[1]),
+            name,
+            SINGLE_COLOUR if dot.single else MARK_COLOUR,
+        )
     ended = "" if status == "finished" else f" – run {status}"
     name_axes(field, "x (um)", "y (um)", f"{title}{ended}: {len(dots)} dots")
     for k, dot in enumerate(dots):
@@ -85,10 +91,10 @@ def draw_survey(
     figure.colorbar(shown, ax=field, label="intensity (kc/s)", shrink=0.9)
     for k, dot in enumerate(dots):
         colour = _charging_colour(curves[k].charges) if k in curves else MARK_COLOUR
-        mark(field, *dot.position_um[:2], str(k + 1), colour)
+        mark(field, float(dot.position_um[0]), float(dot.position_um[1]), str(k + 1), colour)
     ended = "" if status == "finished" else f" – run {status}"
     name_axes(field, "x (um)", "y (um)", f"{title}{ended}")
-    for k, curve in curves.items():
+    for curve in curves.values():
         colour = _charging_colour(curve.charges)
         lifetimes.errorbar(
             curve.potential_v, curve.lifetime_ns, curve.lifetime_err_ns, fmt=".-", lw=1, ms=5, color=colour

@@ -173,8 +173,9 @@ class ChiRun(PotentiostatRun):
         return self.folder / f"{run.name}.txt"
 
     def _note_results(self, now_s: float) -> None:
-        for run in self.runs:
-            if run.name not in self._appeared and self._text(run).exists():
+        awaited = [run for run in self.runs if run.name not in self._appeared]
+        for run in awaited[:2]:  # they come in order, and one that is missing must not hide the next
+            if self._text(run).exists():
                 self._appeared[run.name] = (self._polled_s, now_s)
 
     def _start_of(self, k: int) -> tuple[float, float]:

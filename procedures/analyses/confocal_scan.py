@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis.confocal import Background, Spot, find_spots
+from ...analysis.confocal import Spot, find_spots
 from ...analysis.scan_image import ScanImage, Track, grid_around, image_of_points, make_image, sum_images
 from ...formats.errors import FileFormatError
 from ...formats.run_file import RunFile
-from ..stage_scan import interrupted, stored_lines
+from ..stage_scan import field_tracks, interrupted
 from .stored import stored_photons
 
 if TYPE_CHECKING:
@@ -112,8 +112,7 @@ def field_image_of(run: RunFile) -> tuple[ScanImage, list[str]]:
     photon_s = photons.sync * photons.sync_period_s
     notes: list[str] = []
     images = [
-        make_image(_during(photon_s, track), track, grid)
-        for _, track in stored_lines(run.groups("scans"), "field")
+        make_image(_during(photon_s, track), track, grid) for track in field_tracks(run.groups("scans"))
     ]
     for points in run.groups("points"):
         at_um = points["x_um"], points["y_um"]
@@ -135,5 +134,5 @@ def field_image_of(run: RunFile) -> tuple[ScanImage, list[str]]:
     return sum_images(images, grid), notes
 
 
-def _during(photon_s: NDArray[np.float64], track: Track) -> NDArray[np.float64]:
+def _during(photon_s: NDArray[np.floating], track: Track) -> NDArray[np.floating]:
     return photon_s[slice(*np.searchsorted(photon_s, [track.time_s[0], track.time_s[-1]]))]

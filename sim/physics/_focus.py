@@ -24,8 +24,8 @@ def make_photons_in_focus(
 
     `pairs` (per pulse) and `efficiency` hold one value per cell, both 0 in the dark. The light is changed
     only where their product is off by more than `tolerance` (relative) from the one in use, which `used`
-    (float64 of shape 2) keeps; a negative one stands for none. `first` is the cell to begin with. Returns DONE, or the cell to be called
-    again with when `photons` or `changes` are full.
+    (float64 of shape 2) keeps; a negative one stands for none. `first` is the cell to begin with. Returns
+    DONE, or the cell to be called again with when `photons` or `changes` are full.
     """
     s = source[0]
     for cell in range(first, cells.size):

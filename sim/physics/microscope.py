@@ -114,7 +114,7 @@ class MicroscopePhotons:
     # ---- where the focus is ----
 
     def _cells(self, since: int, until: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Start ticks of the light cells in [since, until), and the focus on the slip in the middle of each."""
+        """Start ticks of the light cells in [since, until), and where the focus is on the slip in each."""
         last = -(-until // CELL_TICKS)
         index = np.arange(self._next_cell, last)
         if len(index):
