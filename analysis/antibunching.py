@@ -21,6 +21,8 @@ from .photon_engine import EngineSettings, PhotonEngine
 from .pulsed_g2 import G2Settings, PulsedG2
 from .scaling import Ratio
 
+FAR_PEAKS = 4
+"""Peaks from this order on are far: microseconds away."""
 LAGGING_PEAKS = 3
 """Peaks whose mean is one: the first three with positive delay."""
 G2 = G2Settings(pulses=10)
@@ -53,6 +55,20 @@ class Antibunching:
     def background_corrected(self) -> Ratio | None:
         """g2(0) by sync numbers without the pairs in which a background count takes part."""
         return zero_over_lagging(self.pairs.sync_pairs, self.accidental_pairs)
+
+    @property
+    def first_over_far(self) -> Ratio | None:
+        """Pairs in the first peaks on either side over those in the far ones (window).
+
+        1 for light without memory. Above 1 where the charge is still the same one period later: it
+        exchanges with the electrode within microseconds. None without far pairs.
+        """
+        order, pairs = np.abs(self.pairs.order), self.pairs.window_pairs
+        first, far = pairs[order == 1], pairs[order >= FAR_PEAKS]
+        if first.sum() == 0 or far.sum() == 0:
+            return None
+        value = float(first.mean() / far.mean())
+        return Ratio(value, value * math.sqrt(1 / int(first.sum()) + 1 / int(far.sum())))
 
     def peaks(self) -> list[dict[str, float]]:
         """One entry per peak, in order of delay: order, delay, pairs by window and by sync number."""

@@ -55,6 +55,7 @@ class HbtResult:
         told: dict[str, float | None] = {}
         for name in ("window", "sync", "background_corrected"):
             told[name], told[f"{name}_err"] = value_and_error(getattr(g2, name))
+        first, first_err = value_and_error(g2.first_over_far)
         return {
             "kind": "hbt",
             "status": self.status,
@@ -66,6 +67,8 @@ class HbtResult:
             "g2_zero": told,
             "accidental_pairs": number(g2.accidental_pairs.value),
             "accidental_pairs_err": number(g2.accidental_pairs.error),
+            "first_over_far_peaks": first,
+            "first_over_far_peaks_err": first_err,
             "peaks": g2.peaks(),
         }
 

@@ -60,6 +60,8 @@ class HbtAnalysis:
         peaks = {peak["order"]: peak for peak in r.antibunching.peaks()}
         lagging = ", ".join(f"{peaks[k]['window_pairs']}" for k in range(5))
         rows.append(("pairs in peaks 0 to 4", lagging))
+        if first := r.antibunching.first_over_far:
+            rows.append(("first peaks over far ones", f"{first.value:.3f} ± {first.error:.3f}"))
         table = Table(show_header=False, box=None, pad_edge=False)
         for row in rows:
             table.add_row(*row)

@@ -111,14 +111,27 @@ def assert_honest(pull: np.ndarray):
     assert 0.75 < pull.std(ddof=1) < 1.3
 
 
-def test_poisson_light_has_g2_one_within_honest_errors():
+def test_poisson_light_has_g2_one_and_no_memory_within_honest_errors():
     n = 100_000
 
     def draw(rng):
         return measured(recording([pulsed(rng, 0.12, n, 20.0, single=False)]), n)
 
-    for pull in pulls(draw, {"window": 1.0, "sync": 1.0, "background_corrected": 1.0}, 40).values():
+    truth = {"window": 1.0, "sync": 1.0, "background_corrected": 1.0, "first_over_far": 1.0}
+    for pull in pulls(draw, truth, 40).values():
         assert_honest(pull)
+
+
+def test_an_emitter_that_is_bright_for_two_pulses_shows_it_in_the_first_peaks():
+    rng = np.random.default_rng(5)
+    n = 400_000
+    bright = np.repeat(rng.random(n // 2) < 0.5, 2)
+    pulse, delay, channel = pulsed(rng, 0.2, n, 5.0, single=False)
+    keep = bright[pulse]
+    found = measured(recording([(pulse[keep], delay[keep], channel[keep])]), n).first_over_far
+    # neighbours are of one pair of pulses half of the time, and then twice as likely to be bright
+    assert found.value == pytest.approx(1.5, abs=4 * found.error)
+    assert found.error < 0.05
 
 
 def test_background_is_taken_off_a_single_photon_emitter_that_blinks():
