@@ -69,7 +69,7 @@ def count_words(words, first, plan, counts, state):
     i, total = np.uint64(first), np.uint64(len(words))
     while i < total:
         begin, last = i, min(i + at_once, total)
-        i, overflow, overflows, register = _words_of_bin(
+        i, overflow, overflows, register, highest = _words_of_bin(
             words, i, last, special, np.uint64(state[OVERFLOW]), np.uint64(start), np.uint64(end), field,
             trace, np.uint64(plan.trace_syncs), decay, decay_at, plan.bin_of, flid, flid_at,
         )  # fmt: skip
@@ -79,7 +79,8 @@ def count_words(words, first, plan, counts, state):
         if i > begin:
             word = words[i - np.uint64(1)]
             tag = np.int64(word & np.uint32(1023)) if word < special else 0
-            state[LAST_SYNC] = max(state[LAST_SYNC], state[OVERFLOW] + tag)
+            # words of chance may step back in time; the rows they reached are there all the same
+            state[LAST_SYNC] = max(state[LAST_SYNC], state[OVERFLOW] + tag, np.int64(highest))
         if i == last:
             continue
         s = state[OVERFLOW] + np.int64(words[i] & np.uint32(1023))
@@ -115,7 +116,7 @@ def _words_of_bin(
     flid_at,
 ):
     """Count photons up to the first not from `start` to `end`, the first marker, or `last`."""
-    together, overflows = np.uint64(0), 0
+    together, overflows, highest = np.uint64(0), 0, np.uint64(0)
     row, row_start, width = np.uint64(0), np.uint64(0), np.uint64(0)
     while True:
         register, base = np.uint64(0), overflow - row_start
@@ -144,10 +145,11 @@ def _words_of_bin(
         s = overflow + np.uint64(words[i] & np.uint32(1023))
         if s < start or s >= end:
             break
+        highest = max(highest, s)
         row = s // trace_syncs
         row_start = max(row * trace_syncs, start)
         width = min((row + np.uint64(1)) * trace_syncs, end) - row_start
-    return i, overflow, overflows, together
+    return i, overflow, overflows, together, highest
 
 
 @njit(cache=True, nogil=True)
