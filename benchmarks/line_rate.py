@@ -32,7 +32,7 @@ DEAD_TICKS = 1000 * 26 // TICK_PS
 PATTERN = 1 << 20
 
 
-class SteadyPhotons:
+class CountedPhotons:
     """Photons at a steady rate, alternately at either detector, never within its dead time.
 
     Stands in for the dot: distances are random and repeat after a million photons.
@@ -131,7 +131,7 @@ def measure(rate_hz: float, seconds: float, speed: float, out: Path) -> LineRate
         "cv_flid", station=str(station), out=out, overrides=["cycles=0", f"hold_s={seconds}"], speed=speed
     )
     assert run.rig.bench is not None
-    run.rig.bench.photons = SteadyPhotons(rate_hz)  # type: ignore[assignment]
+    run.rig.bench.photons = CountedPhotons(rate_hz)
     began, cpu = time.perf_counter(), time.process_time()
     ended: list[float] = []
 
@@ -167,7 +167,7 @@ def compare(photons: StoredPhotons, rate_hz: float) -> tuple[int, int]:
     period = round(photons.sync_period_s * 1e12 / TICK_PS)
     start = -(-round(photons.start_s * 1e12 / TICK_PS) // period) * period
     end_sync = round(photons.duration_s / photons.sync_period_s)
-    light, source = Light(emitting=True), SteadyPhotons(rate_hz)
+    light, source = Light(emitting=True), CountedPhotons(rate_hz)
     nothing = np.empty(0, np.int64), np.empty(0)
     source.advance(start, *nothing, light)
     source.sent = stored = 0

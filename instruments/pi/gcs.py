@@ -58,6 +58,7 @@ class GcsArray(NamedTuple):
 class GcsAxis(Channel):
     """One axis of a PI controller; queries check that the reply is about this axis."""
 
+    # narrower than pymeasure's, whose channels may sit on any instrument
     parent: GCSController  # pyright: ignore[reportIncompatibleVariableOverride]
 
     servo_enabled = Channel.control(

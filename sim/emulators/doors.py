@@ -8,6 +8,7 @@ import select
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -67,7 +68,7 @@ class WallTime:
         self._clock.sleep(time.monotonic() - self._origin_s - self._clock.now())
 
 
-class _Door:
+class _Door(ABC):
     """A thread that hands bytes to a controller; `before_exchange` is called each time bytes arrive."""
 
     def __init__(self, controller: GcsController, before_exchange: Callable[[], None] | None) -> None:
@@ -75,8 +76,9 @@ class _Door:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
+    @abstractmethod
     def _serve(self) -> None:
-        raise NotImplementedError
+        """Hand over bytes until the door is closed."""
 
     def _exchange(self, data: bytes, send: Callable[[bytes], object]) -> None:
         self._before_exchange()

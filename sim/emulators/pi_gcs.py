@@ -37,6 +37,7 @@ def command(name: str) -> Callable[[Method], Method]:
     """Mark a method as what a command does; `name` is its mnemonic, or #n for a single character."""
 
     def mark(method: Method) -> Method:
+        # functions take attributes, which the type of a callable does not tell
         method.command = name  # pyright: ignore[reportFunctionMemberAccess]
         return method
 

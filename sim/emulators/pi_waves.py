@@ -59,6 +59,7 @@ class PiezoWaves(PiezoMotion):
     """Adds three wave generators, three record tables and three trigger outputs."""
 
     def __init__(self, *arguments: object, **keywords: object) -> None:
+        # the arguments are PiezoMotion's; naming them here would only repeat them
         super().__init__(*arguments, **keywords)  # pyright: ignore[reportArgumentType]
         self._generators = {k: Generator(axis) for k, axis in enumerate(self._axes.values(), start=1)}
         self._records = {k: RecordTable(name, _ACTUAL) for k, name in enumerate(self._axes, start=1)}
