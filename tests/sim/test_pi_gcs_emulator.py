@@ -1,5 +1,6 @@
 """The emulated E-545 on the wire: framing, error register, motion, waves, recorder, triggers, doors."""
 
+import gc
 import importlib.util
 import select
 import socket
@@ -424,3 +425,5 @@ def test_the_client_of_the_manufacturer_drives_the_emulator():
         (recorded_um,) = np.array(device.bufdata)
         assert recorded_um[0] == pytest.approx(12.5, abs=0.01)
         assert recorded_um[-1] == pytest.approx(13.2, abs=0.3)
+    del device  # its destructor closes the link again and complains: within this test, not at the very end
+    gc.collect()
