@@ -287,7 +287,7 @@ def test_light_that_changes_while_the_clock_lags_changes_at_its_instant():
 
 def test_at_forty_million_counts_per_second_every_word_is_fetched(line_rate):
     bench = make_bench("blank", seed=1, speed=math.inf)
-    source = line_rate.SteadyPhotons(40e6)
+    source = line_rate.CountedPhotons(40e6)
     bench.photons = source
     bench.set_light(Light(emitting=True))
     counter = TimeHarp260(EmulatedTh260Lib(bench), clock=bench.clock)
