@@ -1,0 +1,1 @@
+"""The lab window: what the physicist sees and does."""

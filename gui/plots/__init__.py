@@ -1,0 +1,1 @@
+"""Plots: pure widgets that show arrays."""

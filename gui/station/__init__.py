@@ -1,0 +1,1 @@
+"""The station panel: one card per instrument."""

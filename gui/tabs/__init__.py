@@ -1,0 +1,1 @@
+"""Experiment tabs, one file each."""
