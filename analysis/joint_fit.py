@@ -37,6 +37,8 @@ class JointFit:
     """Covariance of the slow lifetimes, shape (k, k), from the likelihood."""
     fast_lifetimes_ns: NDArray[np.floating]
     """Biexciton lifetime of each state, shape (k,)."""
+    fast_lifetimes_err_ns: NDArray[np.floating]
+    """Standard errors of `fast_lifetimes_ns`."""
     amounts: NDArray[np.floating]
     """Photons of each decay in each slow exponential, then of biexcitons and triexcitons; (k, k + 2)."""
     amounts_err: NDArray[np.floating]
@@ -101,6 +103,7 @@ def fit_jointly(
         lifetimes_ns=slow,
         covariance_ns2=covariance[:k, :k] * np.outer(slow, slow),
         fast_lifetimes_ns=fast,
+        fast_lifetimes_err_ns=fast * np.sqrt(np.diag(covariance)[k : 2 * k]),
         amounts=shares * net[:, None],
         amounts_err=np.sqrt(np.diag(covariance)[2 * k :]).reshape(k, k + 2) * net[:, None],
         reduced_deviance=misfit / degrees,

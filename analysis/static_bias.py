@@ -26,7 +26,7 @@ from .against_x0 import (
 from .antibunching import Antibunching, antibunching_in
 from .blinking import Blinking, blinking
 from .calibrated_lifetime import bin_photons, find_time_zero, histogram_in, pooled_lifetime
-from .charge_isotherm import ChargeDistribution, Neutral, charge_distribution
+from .charge_isotherm import ChargeDistribution, ChargeEstimator, Neutral
 from .charge_number import ChargeNumber, charge_number
 from .decay_model import Background, Response
 from .flid_data import PhotonData
@@ -145,8 +145,9 @@ def analyze_static_bias(
     warnings += states.warnings
     auger, _ = auger_ratios(states, data.calibration, response.period_ns, warnings)
     neutral = _neutral(states, auger, data)
+    charge = neutral and ChargeEstimator(neutral, estimator)
     potentials = tuple(
-        _at_potential(index, hold, data, binned, estimator, time_zero, states, neutral)
+        _at_potential(index, hold, data, binned, estimator, time_zero, states, auger, charge)
         for index, hold in enumerate(holds)
     )
     return StaticBiasResult(
@@ -174,11 +175,15 @@ def analyze_static_bias(
 def _neutral(states: ChargeStates, auger: Ratio | None, data: StaticBiasData) -> Neutral | None:
     if states.x0 is None or states.fit is None or auger is None:
         return None
+    fit = states.fit
+    x0_ns, x_minus_ns = fit.lifetimes_ns.tolist()
+    slope = np.array([1.0, -x0_ns / x_minus_ns]) / (2.0 * x_minus_ns)
     return Neutral(
         lifetime_ns=Ratio(states.x0.lifetime_ns, states.x0.lifetime_err_ns),
-        slow_rate_hz=slow_rate(states.x0, states.fit, 0),
-        biexciton_ns=float(states.fit.fast_lifetimes_ns[0]),
+        slow_rate_hz=slow_rate(states.x0, fit, 0),
+        biexciton_ns=Ratio(float(fit.fast_lifetimes_ns[0]), float(fit.fast_lifetimes_err_ns[0])),
         auger_ratio=auger,
+        lifetime_auger_covariance=float(fit.covariance_ns2[0] @ slope),
         pairs_per_pulse=data.calibration.pairs_per_pulse,
     )
 
@@ -220,7 +225,8 @@ def _at_potential(
     estimator: LifetimeEstimator,
     time_zero: TimeZero | None,
     states: ChargeStates,
-    neutral: Neutral | None,
+    auger: Ratio | None,
+    charge: ChargeEstimator | None,
 ) -> AtPotential:
     inside = slice(*np.searchsorted(data.sync, np.round(hold.window_s[0] / data.sync_period_s)))
     histogram = histogram_in(hold.window_s, data, estimator.edges_bins)
@@ -248,10 +254,8 @@ def _at_potential(
         blinking=blinking(flid.rate_hz - background.rate_hz, flid.lifetime_ns, binned.flid_bin_s),
         enhancement=enhancement,
         drop=drop,
-        charge=charge_number(enhancement, drop, neutral.auger_ratio)
-        if enhancement and drop and neutral
-        else None,
-        distribution=neutral and charge_distribution(histogram, hold.exposure_s, neutral, estimator),
+        charge=charge_number(enhancement, drop, auger) if enhancement and drop and auger else None,
+        distribution=charge and charge.estimate(histogram, hold.exposure_s),
     )
 
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from .parameters import exact_float
 from .photon_procedure import PhotonProcedure
+from .rig import Rig
 from .rig_procedure import POLL_S, Plan
-from .station import Rig
 
 EXPECTED_RATE_HZ = 1000
 """Assumed in estimates; two detectors and a clean cover slip give some hundred counts a second."""

@@ -110,6 +110,19 @@ def reproduce(
 
 
 @app.command()
+def gui(
+    path: Annotated[
+        str, typer.Argument(help="A station (TOML or name), or a run file to open.")
+    ] = "charging_simulated",
+    out: Out = Path("runs"),
+) -> None:
+    """Open the lab window."""
+    from ..gui.app import main as open_window
+
+    raise typer.Exit(open_window(path, out))
+
+
+@app.command()
 def recover(
     path: Annotated[Path, typer.Argument(help="The .part folder of a run that did not end.")],
 ) -> None:

@@ -59,8 +59,9 @@ def _print_plan(console: Console, run: PreparedRun) -> None:
     station = run.station.file.station.name + (" [SIMULATED]" if run.station.simulated else "")
     console.print(f"[bold]{type(run.procedure).__name__}[/bold] on {station}: {run.plan.sentence}")
     console.print(
-        f"about {_duration(run.plan.duration_s)} of rig time, {run.plan.photons / 1e6:.1f} M photons, "
-        f"{run.plan.disk_bytes / 1e6:.0f} MB in {run.out}"
+        f"about {_duration(run.plan.duration_s)} of rig time, "
+        + (f"{run.plan.photons / 1e6:.1f} M photons, " if run.plan.photons else "")
+        + f"{run.plan.disk_bytes / 1e6:.0f} MB in {run.out}"
     )
 
 
@@ -81,8 +82,7 @@ def _run_with_progress(console: Console, run: PreparedRun) -> RunOutcome:
         if p.duration_s:
             fraction = p.elapsed_s / p.duration_s
             left_s = (time.monotonic() - began) * (1 / max(fraction, 1e-3) - 1)
-            bias = "" if p.potential_v is None else f" {p.potential_v:+.2f} V"
-            told = f"{_duration(left_s)} left {p.rate_hz / 1e3:5.1f} kc/s{bias} {p.photons / 1e6:.2f} M saved"
+            told = f"{_duration(left_s)} left {p.told}"
             bar.update(task, completed=fraction, phase=p.phase, told=told)
 
     with bar, _stopping_on_signals() as stop:

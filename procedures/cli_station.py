@@ -23,10 +23,15 @@ def check_station(name: str, seed: int | None) -> int:
             except InstrumentError as error:
                 rows[role] = f"FAILED: {error}"
                 failed = True
-        low, high = rig.potentiostat.potential_limits_v
-        rows["potential window"] = f"{low:g} to {high:g} V against {station.file.station.reference_electrode}"
-        rows["laser"] += f"; {rig.laser_table.wavelength_nm:g} nm, {rig.laser_table.repetition_rate_hz:g} Hz"
-        rows["count rate limit"] = f"{rig.count_rate_limit_hz:g} Hz per detector"
+        if "potentiostat" in rows:
+            low, high = rig.potentiostat.potential_limits_v
+            against = station.file.station.reference_electrode
+            rows["potential window"] = f"{low:g} to {high:g} V against {against}"
+        if "laser" in rows:
+            laser = rig.laser_table
+            rows["laser"] += f"; {laser.wavelength_nm:g} nm, {laser.repetition_rate_hz:g} Hz"
+        if "counter" in rows:
+            rows["count rate limit"] = f"{rig.count_rate_limit_hz:g} Hz per detector"
     print_table(rows)
     return int(failed)
 

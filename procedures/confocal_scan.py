@@ -11,9 +11,8 @@ import numpy as np
 from ..analysis.scan_image import image_of_points
 from .field import FieldProcedure, nexus_data
 from .parameters import count
+from .rig import Rig
 from .rig_procedure import Plan
-from .stage_scan import require_stage
-from .station import Rig
 
 SETTLING_S = 0.15
 """About what a settled move takes."""
@@ -29,7 +28,7 @@ class ConfocalScan(FieldProcedure):
 
     def preflight(self, rig: Rig) -> Plan:
         """Check the field against the stage's travel; estimate time, photons and disk."""
-        stage, grid = require_stage(rig), self.field_grid()
+        stage, grid = rig.stage, self.field_grid()
         if self.by_points:
             for k in (0, -1):
                 stage.limits_um["x"].check(float(grid.fast_um[k]), f"{stage.name}: x_um")
@@ -48,7 +47,7 @@ class ConfocalScan(FieldProcedure):
 
     def perform(self) -> None:
         """Go to the height, then scan frame by frame."""
-        require_stage(self.rig).move_to(z_um=self.z_um)
+        self.rig.stage.move_to(z_um=self.z_um)
         self.start_photons()
         for frame in range(self.frames):
             if self.by_points:
@@ -58,7 +57,7 @@ class ConfocalScan(FieldProcedure):
             self.emit_row_each_second()
 
     def _frame_of_points(self) -> None:
-        grid, stage = self.field_grid(), require_stage(self.rig)
+        grid, stage = self.field_grid(), self.rig.stage
         x_um, y_um = ((edges[:-1] + edges[1:]) / 2 for edges in grid)
         zero_s, points = self.record.header["photons"]["start_s"], []
         with self.photons.collecting() as photons:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from .find_dots import FindDots
 from .keep_in_focus import check_s
+from .rig import Rig
 from .rig_procedure import Plan
-from .stage_scan import require_stage
-from .station import Rig
 from .voltammetry_flid import CLOSING_S, VoltammetryFLID
 
 
@@ -21,12 +20,12 @@ class DotSurvey(FindDots, VoltammetryFLID):
         """Check the field and the potentiostat's plan; estimate time, photons and disk."""
         find, sweep = FindDots.preflight(self, rig), VoltammetryFLID.preflight(self, rig)
         dots = self.expected_dots()
-        duration_s = find.duration_s + dots * (sweep.duration_s + 2 * check_s(require_stage(rig)))
+        duration_s = find.duration_s + dots * (sweep.duration_s + 2 * check_s(rig.stage))
         return self.photon_plan(rig, duration_s, f"{find.sentence}; on each: {sweep.sentence}")
 
     def perform(self) -> None:
         """Find the dots, then go to each again, bring it into focus and run the sweeps."""
-        require_stage(self.rig).move_to(z_um=self.z_um)
+        self.rig.stage.move_to(z_um=self.z_um)
         self.start_photons()
         zero_s = self.record.header["photons"]["start_s"]
         for number, (_, keeper) in enumerate(self.find_dots(), start=1):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,9 +17,23 @@ from .errors import ConfigError
 
 if TYPE_CHECKING:
     from ..instruments.clock import Clock
-    from ..sim.bench import Bench
+    from ..sim.bench import Bench, Faults
+    from ..sim.clock import SimulatedClock
+    from ..sim.coherence_bench import CoherenceBench
 
 SIMULATED = "simulated"
+
+
+class SimulatedBench(Protocol):
+    """What every bench has, whatever stands on it."""
+
+    clock: SimulatedClock
+    seed: int
+    faults: Faults
+
+    def truth(self) -> dict[str, Any]:
+        """Everything planted."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -29,13 +43,15 @@ class Surroundings:
     clock: Clock
     work_dir: Path
     ask: Callable[[str], str]
-    bench: Bench | None = None
+    bench: SimulatedBench | None = None
 
-    def require_bench(self) -> Bench:
-        """The bench of a simulated connection."""
-        if self.bench is None:
-            raise ConfigError('connection = "simulated" needs a [simulation] table in the station file')
-        return self.bench
+    def charging_bench(self) -> Bench:
+        """The bench of a simulated connection, with a dot in a cell."""
+        return cast("Bench", self.bench)
+
+    def coherence_bench(self) -> CoherenceBench:
+        """The bench of a simulated connection, with an ensemble between shaper and spectrometer."""
+        return cast("CoherenceBench", self.bench)
 
 
 class DriverTable(Table):
@@ -96,7 +112,7 @@ def _build_chi760c(table: ChiTable, around: Surroundings) -> Device:
     if table.connection == SIMULATED:
         from ..sim.emulators.chi760 import EmulatedChi760
 
-        launcher = EmulatedChi760(around.require_bench(), polarity=table.current_polarity)
+        launcher = EmulatedChi760(around.charging_bench(), polarity=table.current_polarity)
     else:
         from ..instruments.chi.windows_program import WindowsProgram
 
@@ -134,7 +150,7 @@ def _build_timeharp260(table: TimeHarpTable, around: Surroundings) -> Device:
     if table.connection == SIMULATED:
         from ..sim.emulators.timeharp260 import EmulatedTh260Lib
 
-        library = EmulatedTh260Lib(around.require_bench())
+        library = EmulatedTh260Lib(around.charging_bench())
     else:
         library = th260lib.load(None if table.connection == "default" else Path(table.connection))
     return TimeHarp260(library, clock=around.clock, serial=table.serial)
@@ -163,7 +179,7 @@ def _build_pdl828(table: Pdl828Table, around: Surroundings) -> Device:
     if table.connection == SIMULATED:
         from ..sim.emulators.sepia2 import EmulatedSepia2Lib
 
-        library = EmulatedSepia2Lib(around.require_bench())
+        library = EmulatedSepia2Lib(around.charging_bench())
     else:
         library = sepia2lib.load(None if table.connection == "default" else Path(table.connection))
     return PDL828(library, clock=around.clock, serial=table.serial)
@@ -180,7 +196,7 @@ def _build_pdl800d(table: Pdl800dTable, around: Surroundings) -> Device:
     if table.connection == SIMULATED:
         from ..sim.emulators.sepia2 import EmulatedOperator
 
-        ask = EmulatedOperator(around.require_bench())
+        ask = EmulatedOperator(around.charging_bench())
     return PDL800D(ask)
 
 
@@ -226,7 +242,7 @@ def _build_e545(table: E545Table, around: Surroundings) -> Device:
         from ..sim.emulators.doors import EmulatedAdapter
         from ..sim.emulators.pi_e545 import E545Controller
 
-        bench = around.require_bench()
+        bench = around.charging_bench()
         controller = E545Controller(bench.clock, bench.stage, faults=bench.faults)
         if table.trigger_output and table.trigger_marker:
             bench.wire_trigger(table.trigger_output, table.trigger_marker)

@@ -11,7 +11,7 @@ from ..analysis.scan_image import Grid, ScanImage, grid_around, make_image, sum_
 from ..instruments.stage import LineScan, Stage
 from .parameters import count, exact_float
 from .photon_procedure import PhotonProcedure
-from .stage_scan import LineData, require_stage, run_lines, scan_s, split_lines
+from .stage_scan import LineData, run_lines, scan_s, split_lines
 
 
 class FieldProcedure(PhotonProcedure):
@@ -52,7 +52,7 @@ class FieldProcedure(PhotonProcedure):
 
     def scan_field(self, phase: str) -> ScanImage:
         """Scan the field once at the present height; the image is stored, also that of a scan that fails."""
-        grid, stage = self.field_grid(), require_stage(self.rig)
+        grid, stage = self.field_grid(), self.rig.stage
         done: list[LineData] = []
         try:
             for scan in self.field_lines(stage):

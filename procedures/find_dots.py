@@ -15,9 +15,8 @@ from .analyses.stored import calibration_of
 from .field import FieldProcedure
 from .keep_in_focus import FINDING_LINES, KeepInFocus, background_hz, check_s
 from .parameters import count, exact_float
+from .rig import Rig
 from .rig_procedure import Plan
-from .stage_scan import require_stage
-from .station import Rig
 
 REFOCUS_UM = 0.1
 """Out of focus by more than this, the field is scanned again."""
@@ -34,7 +33,7 @@ class FindDots(FieldProcedure):
 
     def preflight(self, rig: Rig) -> Plan:
         """Check the field against the stage's travel; estimate time, photons and disk."""
-        stage = require_stage(rig)
+        stage = rig.stage
         dots = self.expected_dots()
         duration_s = 2 * self.field_s(stage) + dots * (check_s(stage, FINDING_LINES) + self.g2_s) + 1.0
         return self.photon_plan(
@@ -51,7 +50,7 @@ class FindDots(FieldProcedure):
 
     def perform(self) -> None:
         """Scan, visit, choose; see the module's docstring."""
-        require_stage(self.rig).move_to(z_um=self.z_um)
+        self.rig.stage.move_to(z_um=self.z_um)
         self.start_photons()
         dots = self.find_dots()
         chosen = brightest_single([dot for dot, _ in dots])
@@ -71,7 +70,7 @@ class FindDots(FieldProcedure):
             if abs(keeper.target.z_um - self._height_um) > REFOCUS_UM:
                 self._height_um = keeper.target.z_um
                 self.note(f"the field is in focus at {self._height_um:.3f} um: scanned again")
-                require_stage(self.rig).move_to(z_um=self._height_um)
+                self.rig.stage.move_to(z_um=self._height_um)
                 spots = self._spots()
         self.note(f"{len(spots)} spots in the field")
         visited = spots[: self.most_dots] if self.most_dots else spots
@@ -107,7 +106,7 @@ class FindDots(FieldProcedure):
                 channel,
                 stop_s - start_s,
                 photons.tick_s,
-                calibration_of(self.rig.station.file.calibration),
+                calibration_of(self.rig.calibration),
             ),
         )
         self.record.add_group(

@@ -11,8 +11,8 @@ from ..formats.tttr import TttrBlock
 from ..instruments.potentiostat import Hold, PotentiostatRun, Technique
 from .parameters import count, exact_float
 from .photon_procedure import PhotonProcedure, hold_interval_s
+from .rig import Rig
 from .rig_procedure import POLL_S, Plan
-from .station import Rig
 
 SETTLE_S = 2.0
 """Hold before the measured one: its result says that the potential is on."""

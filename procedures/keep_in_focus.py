@@ -17,8 +17,8 @@ from ..analysis.line_fit import Centre, fit_centre
 from ..analysis.scan_image import Grid
 from ..instruments.stage import AXES, Axis, LineScan, Position, Stage
 from .photon_procedure import PhotonProcedure
-from .stage_scan import require_stage, run_lines, scan_s
-from .station import Rig
+from .rig import Rig
+from .stage_scan import run_lines, scan_s
 
 REACH_UM = {"x": 0.3, "y": 0.3, "z": 0.6}
 """Lines go so far to both sides."""
@@ -58,7 +58,7 @@ class KeepInFocus:
     def go(self) -> Position:
         """Move to the target and settle; returns the measured position."""
         x_um, y_um, z_um = self.target
-        return require_stage(self.procedure.rig).move_to(x_um=x_um, y_um=y_um, z_um=z_um)
+        return self.procedure.rig.stage.move_to(x_um=x_um, y_um=y_um, z_um=z_um)
 
     def find(self, phase: str) -> list[Offset]:
         """Measure where the dot is, with more lines than a check has, and go there."""
@@ -79,7 +79,7 @@ class KeepInFocus:
         return offsets
 
     def _along(self, axis: Axis, lines: int, significant: float, phase: str) -> Offset:
-        stage = require_stage(self.procedure.rig)
+        stage = self.procedure.rig.stage
         self.go()
         scan = focus_lines(self.target, axis, lines)
         at_um = self.target[AXES.index(axis)]
@@ -151,5 +151,5 @@ def check_reach(stage: Stage, target: Position) -> None:
 
 def background_hz(rig: Rig) -> float:
     """Background of all detectors as calibrated, in hertz."""
-    calibration = rig.station.file.calibration
+    calibration = rig.calibration
     return max(1.0, sum(calibration["dark_rate_hz"]) + calibration["prompt_rate_hz"])

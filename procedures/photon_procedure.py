@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import ClassVar
 
 from ..instruments.base import InstrumentError
 from ..instruments.photon_counter import CounterSettings, InputSettings, TttrMode
 from ..instruments.potentiostat import PotentiostatRecord, PotentiostatRun, Technique
-from .drivers import E545Table
-from .errors import QdlabError
-from .rig_procedure import POLL_S, Plan, RigProcedure
-from .station import Rig, TimeHarpTable
+from .drivers import E545Table, TimeHarpTable
+from .errors import InterlockError, QdlabError
+from .photon_recording import PhotonRecording
+from .rig import Rig
+from .rig_procedure import POLL_S, Plan, Progress, RigProcedure
 
 EXPECTED_RATE_HZ = 40_000
 """Photon rate assumed in estimates; a bright single dot gives 35 kc/s."""
@@ -27,6 +29,12 @@ LATEST_S = 2.0
 """The counter's records may come so late."""
 SPARE_S = 60.0
 """A measurement is started for this much longer than planned; the procedure ends it."""
+NO_PHOTONS_S = 2.0
+"""A measurement without any count for so long is not a dark one but a broken one."""
+UNWATCHED_S = 1.0
+"""How often photons are fetched where nobody watches: on the twin at full speed."""
+UNWATCHED_RATE_HZ = 1e6
+"""Above this rate photons are fetched at every poll all the same: the counter's buffer is finite."""
 
 
 class PhotonProcedure(RigProcedure):
@@ -34,8 +42,91 @@ class PhotonProcedure(RigProcedure):
 
     DATA_COLUMNS: ClassVar[list[str]] = ["Time (s)", "Potential (V)", "Photons", "Count rate (Hz)"]
 
+    needs = ("laser", "counter")
+
+    photons: PhotonRecording
+
     _run: PotentiostatRun | None = None
     _last_row_s = 0.0
+    _unwatched = False
+    _looked_s = 0.0
+
+    # ---- the record ----
+
+    def prepare_record(self) -> None:
+        """Make the recording of photons; the engine of its live views is compiled in the background."""
+        self.photons = PhotonRecording(self.rig.counter, self.record)
+
+    def look(self, phase: str) -> None:
+        """Fetch photons, watch the limits, tell the progress; less often while `unwatched`."""
+        if self._look_is_due():
+            if self._unwatched and self.rig.bench is not None:
+                self.rig.bench.clock.catch_up()
+            self._looked_s = self.rig.clock.now()
+            super().look(phase)
+
+    def fetch(self) -> None:
+        """Fetch photons and watch the limits; raises InterlockError or InstrumentError."""
+        self.photons.pump()
+        self._check_limits()
+
+    def finish_recording(self) -> None:
+        """Stop the counter and store what it still holds."""
+        self.photons.finish()
+
+    def measured(self) -> Progress:
+        """Photons, rate and potential."""
+        rate_hz, potential_v = float(sum(self.photons.rates_hz)), self.commanded_potential_v()
+        bias = "" if potential_v is None else f" {potential_v:+.2f} V"
+        return Progress(
+            told=f"{rate_hz / 1e3:5.1f} kc/s{bias} {self.photons.total / 1e6:.2f} M saved",
+            photons=self.photons.total,
+            rate_hz=rate_hz,
+            potential_v=potential_v,
+        )
+
+    @contextmanager
+    def unwatched(self) -> Iterator[None]:
+        """Within this, the twin at full speed fetches photons once a second instead of at every poll.
+
+        The record is the same; what ends a run early is noticed up to a second later.
+        """
+        bench = self.rig.bench
+        if bench is None or math.isfinite(bench.clock.speed):
+            yield
+            return
+        self._unwatched = True
+        try:
+            with bench.clock.lagging():
+                yield
+        finally:
+            self._unwatched = False
+
+    def _look_is_due(self) -> bool:
+        if not self._unwatched or not 0 < self.photons.rates_hz.sum() < UNWATCHED_RATE_HZ:
+            return True
+        return self.rig.clock.now() - self._looked_s >= UNWATCHED_S - 1e-6
+
+    def _check_limits(self) -> None:
+        if self.photons.duration_s > NO_PHOTONS_S and self.photons.total == 0:
+            raise InstrumentError(
+                f"not one photon in {NO_PHOTONS_S:g} s, not even a dark count: check that the detectors "
+                "are on, connected and open"
+            )
+        if self.photons.recording and self.rig.counter.flags().events_dropped:
+            self.warn(
+                "the counter dropped events: the rate was too high for it at some time; attenuate the light"
+            )
+        limit_hz = self.rig.count_rate_limit_hz
+        for channel, rate_hz in enumerate(self.photons.rates_hz):
+            if rate_hz > limit_hz:
+                self.rig.laser.make_safe()
+                raise InterlockError(
+                    f"detector {channel} counted {rate_hz:.3g} Hz, above its limit of {limit_hz:.3g} Hz; "
+                    "the laser was locked: reduce its intensity"
+                )
+
+    # ---- what experiments use ----
 
     def photon_plan(self, rig: Rig, duration_s: float, sentence: str) -> Plan:
         """The plan of `duration_s` seconds of photons: how many, and how much disk."""

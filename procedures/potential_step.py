@@ -12,8 +12,8 @@ from ..instruments.potentiostat import PotentialSteps
 from .errors import RefusedError
 from .parameters import count, exact_float
 from .photon_procedure import PhotonProcedure
+from .rig import Rig
 from .rig_procedure import Plan
-from .station import Rig
 
 CLOSING_S = 0.5
 """Photons are recorded this long behind the potentiostat's end."""
@@ -30,6 +30,7 @@ class PotentialStep(PhotonProcedure):
     """How fast one dot follows its bias: square wave between two potentials, photons folded on the steps."""
 
     kind = "potential_step"
+    needs = ("laser", "counter", "potentiostat")
 
     high_v: float = exact_float("High potential", units="V", default=-1.0, minimum=-10.0, maximum=10.0)
     low_v: float = exact_float("Low potential", units="V", default=-1.8, minimum=-10.0, maximum=10.0)

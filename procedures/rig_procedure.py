@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pymeasure.experiment import Procedure
 
 from ..instruments.base import InstrumentError
-from .errors import AbortedError, InterlockError, QdlabError
-from .photon_recording import PhotonRecording
+from .errors import AbortedError, QdlabError
 from .record import RunRecord
-from .station import Rig
+from .rig import Rig
 
 log = logging.getLogger(__name__)
 
-NO_PHOTONS_S = 2.0
-"""A measurement without any count for so long is not a dark one but a broken one."""
 POLL_S = 0.1
 """How often a waiting procedure looks at the rig, in seconds of its clock."""
-UNWATCHED_S = 1.0
-"""How often it fetches photons where nobody watches: on the twin at full speed."""
-UNWATCHED_RATE_HZ = 1e6
-"""Above this rate photons are fetched at every poll all the same: the counter's buffer is finite."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +40,8 @@ class Progress:
     elapsed_s: float = 0.0
     duration_s: float = 0.0
     phase: str = ""
+    told: str = ""
+    """What else a person wants to know, in a few words."""
     photons: int = 0
     rate_hz: float = 0.0
     potential_v: float | None = None
@@ -55,7 +49,7 @@ class Progress:
 
 
 class RigProcedure(Procedure):
-    """A procedure on a rig; subclasses write `preflight` and `perform`.
+    """A procedure on a rig; subclasses write `preflight` and `perform`, and may `fetch` as time passes.
 
     Whoever runs it sets `rig` and `record` first (see `procedures.run`). Any end (finished, aborted,
     failed) leaves the rig safe and the record closed; `status_name`, `status_reason` and `error` tell
@@ -65,16 +59,15 @@ class RigProcedure(Procedure):
     kind = ""
     """The kind of run, as run files and JSON results name it."""
 
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Roles of the instruments that it cannot do without; a station that lacks one is refused."""
+
     rig: Rig
     record: RunRecord
-    photons: PhotonRecording
     progress = Progress()
     status_name = "running"
     status_reason = ""
     error: BaseException | None = None
-
-    _unwatched = False
-    _looked_s = 0.0
 
     def preflight(self, rig: Rig) -> Plan:
         """Check the whole plan against the rig and estimate it; nothing is connected yet.
@@ -94,7 +87,7 @@ class RigProcedure(Procedure):
         self._plan = self.preflight(self.rig)
         self._began_s = self.rig.clock.now()
         self._problems: list[str] = []
-        self.photons = PhotonRecording(self.rig.counter, self.record)
+        self.prepare_record()
         with self._noting_failure():
             identities = {}
             for role, device in self.rig.devices():
@@ -114,9 +107,9 @@ class RigProcedure(Procedure):
                 self._end("finished", "")
 
     def shutdown(self) -> None:
-        """Make the rig safe, fetch what the counter still holds, and close the record. Never raises."""
+        """Make the rig safe, fetch what instruments still hold, and close the record. Never raises."""
         problems = [*self._problems, *self.rig.make_safe()]
-        problems += _attempt("counter", self.photons.finish)
+        problems += _attempt("recording", self.finish_recording)
         if self.status_name != "finished":
             problems += _attempt("record", lambda: self.record.keep_leftovers(Path(self.rig.work.name)))
         problems += self.rig.close()
@@ -126,38 +119,42 @@ class RigProcedure(Procedure):
         self._fail_with(problems)
         self._fail_with(_attempt("record", lambda: self.record.finish(self.status_name, self.status_reason)))
 
+    # ---- what subclasses record ----
+
+    def prepare_record(self) -> None:
+        """Make what the procedure records with; nothing is connected yet."""
+
+    def fetch(self) -> None:
+        """Fetch and store what instruments have measured, and watch the rig's limits; called at every poll.
+
+        Raises InterlockError past a limit of the rig, and InstrumentError when an instrument lost something.
+        """
+
+    def finish_recording(self) -> None:
+        """Store what instruments still hold; called once the rig is safe, whatever happened before."""
+
+    def measured(self) -> Progress:
+        """What was measured so far, for the progress; times and phase are filled in."""
+        return Progress()
+
     # ---- what perform() uses ----
 
     def wait(self, duration_s: float, phase: str) -> None:
-        """Let time pass while photons are recorded, limits watched and progress told.
+        """Let time pass while the record goes on, limits are watched and progress is told.
 
-        Raises AbortedError when the operator wants to stop, InterlockError past a limit of the rig, and
-        InstrumentError when the counter lost something.
+        Raises AbortedError when the operator wants to stop, and what `fetch` raises.
         """
         polls = max(1, math.ceil(duration_s / POLL_S - 1e-9))
         for _ in range(polls):
             self.rig.clock.sleep(duration_s / polls)
-            if self._look_is_due():
-                self._look(phase)
+            self.look(phase)
             if self.should_stop():
                 raise AbortedError("stopped by the operator")
 
-    @contextmanager
-    def unwatched(self) -> Iterator[None]:
-        """Within this, the twin at full speed fetches photons once a second instead of at every poll.
-
-        The record is the same; what ends a run early is noticed up to a second later.
-        """
-        bench = self.rig.bench
-        if bench is None or math.isfinite(bench.clock.speed):
-            yield
-            return
-        self._unwatched = True
-        try:
-            with bench.clock.lagging():
-                yield
-        finally:
-            self._unwatched = False
+    def look(self, phase: str) -> None:
+        """Fetch what was measured, watch the limits, tell the progress."""
+        self.fetch()
+        self._tell(phase)
 
     def note(self, message: str) -> None:
         """Write a line to the run's log."""
@@ -185,55 +182,16 @@ class RigProcedure(Procedure):
 
     # ---- inside ----
 
-    def _look_is_due(self) -> bool:
-        if not self._unwatched or not 0 < self.photons.rates_hz.sum() < UNWATCHED_RATE_HZ:
-            return True
-        return self.rig.clock.now() - self._looked_s >= UNWATCHED_S - 1e-6
-
-    def _look(self, phase: str) -> None:
-        """Fetch photons, watch the limits, tell the progress."""
-        if self._unwatched and self.rig.bench is not None:
-            self.rig.bench.clock.catch_up()
-        self._looked_s = self.rig.clock.now()
-        self.photons.pump()
-        self._check_limits()
-        self._tell(phase)
-
-    def _check_limits(self) -> None:
-        if self.photons.duration_s > NO_PHOTONS_S and self.photons.total == 0:
-            raise InstrumentError(
-                f"not one photon in {NO_PHOTONS_S:g} s, not even a dark count: check that the detectors "
-                "are on, connected and open"
-            )
-        if self.photons.recording and self.rig.counter.flags().events_dropped:
-            self.warn(
-                "the counter dropped events: the rate was too high for it at some time; attenuate the light"
-            )
-        limit_hz = self.rig.count_rate_limit_hz
-        for channel, rate_hz in enumerate(self.photons.rates_hz):
-            if rate_hz > limit_hz:
-                self.rig.laser.make_safe()
-                raise InterlockError(
-                    f"detector {channel} counted {rate_hz:.3g} Hz, above its limit of {limit_hz:.3g} Hz; "
-                    "the laser was locked: reduce its intensity"
-                )
-
     def _tell(self, phase: str) -> None:
         elapsed_s = self.rig.clock.now() - self._began_s
-        self.progress = Progress(
+        self.progress = replace(
+            self.measured(),
             elapsed_s=elapsed_s,
             duration_s=max(self._plan.duration_s, elapsed_s),
             phase=phase,
-            photons=self.photons.total,
-            rate_hz=sum(self.photons.rates_hz),
-            potential_v=self.commanded_potential_v(),
             confirmed_words=self.record.confirmed_words,
         )
         self.emit("progress", 100.0 * min(1.0, elapsed_s / self.progress.duration_s))
-
-    def commanded_potential_v(self) -> float | None:
-        """The potential that should be applied now, where the procedure knows it."""
-        return None
 
     def _fail_with(self, problems: list[str]) -> None:
         """End as failed when there were problems; those that the reason tells already add nothing to it."""

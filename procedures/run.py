@@ -18,8 +18,9 @@ from .config import locate
 from .errors import QdlabError, RefusedError
 from .experiment import Experiment, load_experiment
 from .record import RunRecord, check_folder, new_run_stem
+from .rig import Rig
 from .rig_procedure import Plan, RigProcedure
-from .station import Rig, Station
+from .station import Station
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ def prepare_run(
     where = Station.load(locate(station or about.station)).calibrated()
     if sample is not None:
         where = where.with_sample(sample)
+    if missing := [role for role in procedure.needs if role not in where.tables]:
+        raise RefusedError(
+            f"{experiment_path}: {about.procedure} needs a {' and a '.join(missing)}, "
+            f"which {where.path} has no table for"
+        )
     try:
         rig = where.build(seed=seed, speed=speed, faults=faults, ask=ask)
     except VendorSoftwareMissingError as error:

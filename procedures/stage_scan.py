@@ -15,12 +15,10 @@ from ..analysis.scan_image import Grid, Lag, Track, find_lag
 from ..instruments.base import OutOfRangeError
 from ..instruments.stage import AXES, LineScan, MotionError, ScanRecord, Stage
 from .drivers import E545Table
-from .errors import RefusedError
 
 if TYPE_CHECKING:
     from .photon_procedure import PhotonProcedure
     from .photon_recording import Collected
-    from .station import Rig
 
 _LOOK_S = 0.25
 _OFF_UM = 0.1
@@ -30,15 +28,6 @@ _STEP = 1e-4
 _LATEST_S = 2.0
 _MARKER_WINDOW_S = 0.5
 """The first trigger pulse is looked for so long before and after the host's start of the scan."""
-
-
-def require_stage(rig: Rig) -> Stage:
-    """The stage of a rig; raises RefusedError where its station has none."""
-    if rig.stage is None:
-        raise RefusedError(
-            f"{rig.station.path}: has no [stage] table; add the stage, or use a station that has one"
-        )
-    return rig.stage
 
 
 @dataclass(frozen=True)
@@ -95,7 +84,7 @@ def run_lines(
     run tells what it was meant to be, so that an interrupted one still gives an image. `keep` is given the
     data also of a scan that fails.
     """
-    stage, recording, header = require_stage(procedure.rig), procedure.photons, procedure.record.header
+    stage, recording, header = procedure.rig.stage, procedure.photons, procedure.record.header
     (rest,) = set(AXES) - {scan.fast, scan.slow}
     rest_um = stage.position[AXES.index(rest)]
     with recording.collecting() as photons:

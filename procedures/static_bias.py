@@ -8,8 +8,8 @@ from __future__ import annotations
 from ..instruments.potentiostat import PotentialSteps, Technique
 from .parameters import exact_float, potentials
 from .photon_procedure import PhotonProcedure, hold_interval_s
+from .rig import Rig
 from .rig_procedure import Plan
-from .station import Rig
 
 LEVELS_AT_ONCE = 12
 """Most levels of one step technique of the potentiostat; more are run as several, the cell staying on."""
@@ -21,6 +21,7 @@ class StaticBias(PhotonProcedure):
     """Lifetime, intensity and antibunching of one dot at held potentials."""
 
     kind = "static_bias"
+    needs = ("laser", "counter", "potentiostat")
 
     potentials_v: tuple[float, ...] = potentials("Potentials", default=(0.0, -1.4, -1.7, -1.8, -2.0))
     hold_s: float = exact_float("Hold at each potential", units="s", default=60.0, minimum=2.0, maximum=1e4)

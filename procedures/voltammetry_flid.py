@@ -16,9 +16,8 @@ from .errors import RefusedError
 from .keep_in_focus import KeepInFocus, check_reach, check_s
 from .parameters import count, exact_float, point
 from .photon_procedure import PhotonProcedure, hold_interval_s
+from .rig import Rig
 from .rig_procedure import Plan
-from .stage_scan import require_stage
-from .station import Rig
 
 CLOSING_S = 0.5
 """Photons are recorded this long behind the potentiostat's end."""
@@ -28,6 +27,7 @@ class VoltammetryFLID(PhotonProcedure):
     """Lifetime-intensity distribution of one dot against its bias."""
 
     kind = "voltammetry_flid"
+    needs = ("laser", "counter", "potentiostat")
 
     hold_s: float = exact_float(
         "Hold at initial potential", units="s", default=30.0, minimum=0.0, maximum=1e5
@@ -102,7 +102,7 @@ class VoltammetryFLID(PhotonProcedure):
         """Check what is asked of the stage; returns about how long it takes, in seconds."""
         if not (self.dot_um or self.keep_in_focus_s):
             return 0.0
-        stage = require_stage(rig)
+        stage = rig.stage
         if self.dot_um:
             check_reach(stage, Position(*self.dot_um))
         return (1 + len(list(self.blocks()))) * check_s(stage) if self.keep_in_focus_s else 1.0
@@ -110,11 +110,11 @@ class VoltammetryFLID(PhotonProcedure):
     def perform(self) -> None:
         """Light on, photons on, then the potentiostat's program; see the module's docstring."""
         if self.dot_um:
-            require_stage(self.rig).move_to(**Position(*self.dot_um)._asdict())
+            self.rig.stage.move_to(**Position(*self.dot_um)._asdict())
         self.start_photons()
         keeper = None
         if self.keep_in_focus_s:
-            where = Position(*self.dot_um) if self.dot_um else require_stage(self.rig).position
+            where = Position(*self.dot_um) if self.dot_um else self.rig.stage.position
             keeper = KeepInFocus(self, where)
         self.sweep(keeper)
         self.wait(CLOSING_S, "closing")

@@ -68,17 +68,12 @@ class SimulatedClock:
             self._followers.remove(follower)
 
     def sleep(self, duration_s: float) -> None:
-        """Let `duration_s` simulated seconds pass."""
+        """Let `duration_s` simulated seconds pass; several threads may do so at the same time."""
         with self._lock:
             target = self._now_ps + max(0, round(duration_s * PS_PER_S))
-            while True:
-                due = self._agenda[0][0] if self._agenda else target + 1
-                step = min(target, max(due, self._now_ps), self._now_ps + self._step_ps())
-                self._advance(step)
-                if due <= step:
-                    heapq.heappop(self._agenda)[2]()
-                elif step >= target:
-                    return
+        while (wait_s := self._step_towards(target)) is not None:
+            if wait_s > 0:
+                time.sleep(wait_s)  # without the lock, so that others are not kept from what they do
 
     @contextmanager
     def lagging(self) -> Iterator[None]:
@@ -104,10 +99,22 @@ class SimulatedClock:
         wall_step_s = 0.02 if math.isfinite(self.speed) else math.inf
         return max(1, round(min(self.max_step_s, wall_step_s * self.speed) * PS_PER_S))
 
+    def _step_towards(self, target: int) -> float | None:
+        """Take a step, or say for how many seconds to wait for the wall first; None at the target."""
+        with self._lock:
+            due = self._agenda[0][0] if self._agenda else target + 1
+            step = min(target, max(due, self._now_ps), self._now_ps + self._step_ps())
+            if step > self._now_ps and (ahead_s := self._ahead_s(step)) > 0:
+                return ahead_s
+            self._advance(step)
+            if due <= step:
+                heapq.heappop(self._agenda)[2]()
+            elif step >= target:
+                return None
+            return 0.0
+
     def _advance(self, to_ps: int) -> None:
-        if to_ps > self._now_ps:
-            self._pace(to_ps)
-            self._now_ps = to_ps
+        self._now_ps = max(to_ps, self._now_ps)
         if not self._lagging or self._now_ps - self._followed_ps >= self.max_lag_s * PS_PER_S:
             self._follow()
 
@@ -116,14 +123,14 @@ class SimulatedClock:
         for follower in tuple(self._followers):
             follower(self._now_ps)
 
-    def _pace(self, to_ps: int) -> None:
+    def _ahead_s(self, to_ps: int) -> float:
+        """Seconds of the wall until `to_ps` may come; not above zero when it may come now."""
         if math.isinf(self.speed):
-            return
+            return 0.0
         wall = time.monotonic()
         if self._wall_origin is None:
             self._wall_origin, self._wall_origin_ps = wall, self._now_ps
         ahead_s = (to_ps - self._wall_origin_ps) / PS_PER_S / self.speed - (wall - self._wall_origin)
-        if ahead_s > 0:
-            time.sleep(ahead_s)
-        elif ahead_s < -_LAG_FORGIVEN_S:  # nobody slept for a while: never race to catch up
+        if ahead_s < -_LAG_FORGIVEN_S:  # nobody slept for a while: never race to catch up
             self._wall_origin, self._wall_origin_ps = wall, to_ps
+        return ahead_s

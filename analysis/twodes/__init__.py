@@ -1,0 +1,1 @@
+"""Two-dimensional electronic spectroscopy: arrays of spectra in, maps and times out."""

@@ -1,0 +1,95 @@
+"""Intensity and potential on one time axis."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import ArrayLike, NDArray
+from qtpy import QtWidgets
+
+from .. import theme
+from .plot import Curve, Plot, steady_range
+
+
+class IntensityTrace(Plot):
+    """Count rate against time on the left axis, the potential on the right one.
+
+    A long trace is drawn by the extremes of its points, so that no peak is lost.
+    """
+
+    def __init__(self, reference: str = "", parent: QtWidgets.QWidget | None = None) -> None:
+        self._potential_box: pg.ViewBox | None = None
+        super().__init__("time (s)", "intensity (kc/s)", parent=parent)
+        self._potential_range: tuple[float, float] | None = None
+        self._potential_box = box = pg.ViewBox()
+        box.setMouseEnabled(x=False, y=False)
+        box.setMenuEnabled(False)
+        box.disableAutoRange()
+        self.item.showAxis("right")
+        self.scene().addItem(box)
+        self.item.getAxis("right").linkToView(box)
+        box.setXLink(self.item.getViewBox())
+        self.item.getViewBox().sigResized.connect(self._fit_potential_box)
+        self._potential = pg.PlotDataItem(connect="finite")
+        box.addItem(self._potential)
+        self.set_reference(reference)
+        self.retheme()
+
+    def set_reference(self, electrode: str) -> None:
+        """Name the reference electrode of the potential."""
+        self.name_axis("right", f"potential (V vs. {electrode})" if electrode else "potential (V)")
+
+    def show_intensity(self, time_s: ArrayLike, rate_hz: ArrayLike, *, name: str = "intensity") -> None:
+        """Show the count rate (Hz) at times (s, evenly spaced), arrays of one length."""
+        time_s, rate_khz = np.asarray(time_s, float), np.asarray(rate_hz, float) / 1e3
+        line = self.draw(name, time_s, rate_khz, "trace", width=1.5)
+        line.setClipToView(True)
+        line.setDownsampling(auto=True, method="peak")
+        if len(time_s):
+            self.follow_x(time_s[0], max(time_s[-1], time_s[0] + 1e-3), steady=False)
+            self.follow_y(0.0, float(np.nanmax(rate_khz, initial=0.0)))
+
+    def show_potential(self, time_s: ArrayLike, potential_v: ArrayLike) -> None:
+        """Show the potential (V) at times (s); nan makes a gap. Arrays of one length."""
+        potential_v = np.asarray(potential_v, float)
+        self._potential.setData(np.asarray(time_s, float), potential_v)
+        known = potential_v[np.isfinite(potential_v)]
+        if len(known) and self._potential_box is not None:
+            self._potential_range = steady_range(self._potential_range, known.min(), known.max())
+            self._potential_box.setYRange(*self._potential_range, padding=0)
+
+    def show_span(self, start_s: float, end_s: float) -> None:
+        """Show this stretch of time, in seconds, whatever the data reach."""
+        self.follow_x(start_s, end_s, steady=False)
+
+    def curves(self) -> dict[str, Curve]:
+        """The curves: `potential` in volts, the others in kc/s, against seconds."""
+        return super().curves() | {"potential": self._read(self._potential)}
+
+    def clear(self) -> None:
+        """Take away what is shown."""
+        super().clear()
+        self._potential.setData(np.empty(0), np.empty(0))
+        self._potential_range = None
+
+    def retheme(self) -> None:
+        """Take the colours of the theme in use; the potential's axis has the colour of its curve."""
+        super().retheme()
+        if self._potential_box is not None:
+            colour = theme.current().bias
+            self._potential.setPen(theme.pen(colour))
+            axis = self.item.getAxis("right")
+            axis.setPen(theme.pen(colour, 1.0))
+            axis.setTextPen(theme.pen(colour, 1.0))
+            axis.setLabel(axis.labelText, color=colour)
+
+    def _fit_potential_box(self) -> None:
+        if self._potential_box is not None:
+            self._potential_box.setGeometry(self.item.getViewBox().sceneBoundingRect())
+
+
+def in_bins(trace: NDArray[np.generic], bin_s: float, most: int) -> tuple[NDArray[np.float64], float]:
+    """Means over neighbouring entries so that at most `most` are left, and their width in seconds."""
+    joined = max(1, -(-len(trace) // most))
+    whole = np.asarray(trace[: len(trace) // joined * joined], np.float64)
+    return whole.reshape(-1, joined).mean(axis=1), bin_s * joined

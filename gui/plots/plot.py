@@ -1,0 +1,246 @@
+"""What every plot shares: named axes, the theme's colours, and ranges that follow the data without flicker."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import ArrayLike, NDArray
+from qtpy import QtWidgets
+
+from .. import theme
+
+HEADROOM = 0.15
+"""Part of the data's span that is left free where a range is made anew."""
+SHRINK_BELOW = 0.4
+"""A range is made narrower when the data fill less than this part of it."""
+
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Abscissa and ordinate of a drawn curve, in the units of the axes."""
+
+
+class LogAxis(pg.AxisItem):
+    """An axis over decimal logarithms that names the numbers themselves: 1, 2, 5, 10, ..."""
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802, N803
+        """Major ticks with numbers, then minor ones without."""
+        decades = range(math.floor(minVal), math.ceil(maxVal) + 1)
+        room = size / max(maxVal - minVal, 1e-9)  # pixels per decade
+        steps = (1, 2, 5) if room > 110 else (1, 3) if room > 60 else (1,)
+        every = max(1, math.ceil(40 / room))
+        major = [k + math.log10(m) for k in decades if k % every == 0 for m in steps]
+        minor = [k + math.log10(m) for k in decades for m in range(2, 10)] if room > 25 else []
+        inside = [[t for t in ticks if minVal <= t <= maxVal] for ticks in (major, minor)]
+        return [(1.0, inside[0]), (0.0, inside[1])]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+        """The numbers whose logarithms are given."""
+        return ["" if spacing == 0.0 else _plain(10**value) for value in values]
+
+
+def _plain(value: float) -> str:
+    """A number as one writes it by hand; powers of ten beyond 0.001 and 10 000."""
+    if 9.99e-4 < value < 1.001e4:
+        return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+    power = round(math.log10(value))
+    lead = value / 10**power
+    raised = str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"10{raised}" if abs(lead - 1) < 1e-3 else f"{lead:.0f}·10{raised}"
+
+
+class Plot(pg.PlotWidget):
+    """A plot with two named axes; double-click makes it follow its data again after zooming.
+
+    Units stand in the axes' names; numbers are never scaled by the plot on its own. Curves are drawn under a
+    name, which is also their entry in `curves` and, where the plot has one, in the legend.
+    """
+
+    def __init__(
+        self,
+        x: str,
+        y: str,
+        *,
+        log_x: bool = False,
+        log_y: bool = False,
+        legend: bool = False,
+        parent: QtWidgets.QWidget | None = None,
+    ) -> None:
+        axes = {"bottom": log_x, "left": log_y}
+        super().__init__(
+            parent, axisItems={side: (LogAxis if log else pg.AxisItem)(side) for side, log in axes.items()}
+        )
+        self.log_x, self.log_y, self.following = log_x, log_y, True
+        self._lines: dict[str, tuple[pg.PlotDataItem, str, float]] = {}
+        self._wanted: dict[str, tuple[float, float] | None] = {"x": None, "y": None}
+        item = self.item
+        item.hideButtons()
+        item.setMenuEnabled(False, None)
+        item.disableAutoRange()
+        self.setMinimumSize(220, 160)
+        self.name_axis("bottom", x)
+        self.name_axis("left", y)
+        self._legend = item.addLegend(offset=(-8, 6)) if legend else None
+        item.getViewBox().sigRangeChangedManually.connect(self._stop_following)
+        theme.notifier.changed.connect(self.retheme)
+        self.scene().sigMouseClicked.connect(self._follow_on_double_click)
+        self.setToolTip("drag to move, wheel to zoom, double-click to follow the data again")
+        self.retheme()
+
+    @property
+    def item(self) -> pg.PlotItem:
+        """The plot within this widget."""
+        found = self.getPlotItem()
+        assert found is not None
+        return found
+
+    # ---- what is shown, read back ----
+
+    def curves(self) -> dict[str, Curve]:
+        """Every curve as it is drawn now, by its name, in the units of the axes; those without points too."""
+        return {name: self._read(line) for name, (line, _, _) in self._lines.items()}
+
+    def axis_name(self, side: str) -> str:
+        """Name and unit of the axis on one side: bottom, left or right."""
+        return self.item.getAxis(side).labelText
+
+    def shown_range(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """What part is shown, in the units of the axes: horizontally, vertically."""
+        x, y = self.item.getViewBox().viewRange()
+        return tuple(10 ** np.array(x) if self.log_x else x), tuple(10 ** np.array(y) if self.log_y else y)
+
+    def clear(self) -> None:
+        """Take away what is shown; the axes stay, and the plot follows its data again."""
+        for line, _, _ in self._lines.values():
+            self.item.removeItem(line)
+        self._lines.clear()
+        self.following = True
+
+    # ---- for the plots ----
+
+    def name_axis(self, side: str, text: str) -> None:
+        """Name an axis, with its unit in the text."""
+        axis = self.item.getAxis(side)
+        axis.enableAutoSIPrefix(False)
+        if axis.labelText != text:
+            axis.setLabel(text)
+            theme.style_plot(self.item)
+
+    def draw(
+        self, name: str, x: ArrayLike, y: ArrayLike, pen: str, *, width: float = 2.0, legend: str | None = None,
+        **style: object,
+    ) -> pg.PlotDataItem:  # fmt: skip
+        """Draw a curve under a name, or give the one of that name other points.
+
+        `pen` names a colour of the theme; without a width only the symbols of `style` are drawn.
+        """
+        if name not in self._lines:
+            line = pg.PlotDataItem(**style)
+            self._lines[name] = (line, pen, width)
+            self.item.addItem(line)
+            self._colour(line, pen, width)
+            if self._legend is not None and legend is not None:
+                self._legend.addItem(line, legend)
+        line = self._lines[name][0]
+        line.setData(self.at_x(x), self.at_y(y))
+        if self._legend is not None and legend is not None and (label := self._legend.getLabel(line)):
+            if label.text != legend:
+                label.setText(legend)
+        return line
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Take away the curves of these names, where there are such."""
+        for name in names:
+            if name in self._lines:
+                self.item.removeItem(self._lines.pop(name)[0])
+
+    def at_x(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Where numbers lie along the horizontal axis of the view: nan where a logarithm has no place."""
+        return _place(x, self.log_x)
+
+    def at_y(self, y: ArrayLike) -> NDArray[np.float64]:
+        """Where numbers lie along the vertical axis of the view."""
+        return _place(y, self.log_y)
+
+    def follow_x(self, low: float, high: float, *, steady: bool = True) -> None:
+        """Show at least this range, in the units of the axis, unless somebody has zoomed."""
+        self._follow("x", low, high, self.log_x, steady)
+
+    def follow_y(self, low: float, high: float, *, steady: bool = True) -> None:
+        """Show at least this range, in the units of the axis, unless somebody has zoomed."""
+        self._follow("y", low, high, self.log_y, steady)
+
+    def retheme(self) -> None:
+        """Take the colours of the theme in use."""
+        theme.style_plot(self.item)
+        for side in ("bottom", "left", "right"):
+            self.item.getAxis(side).setStyle(autoReduceTextSpace=False)
+        for line, pen, width in self._lines.values():
+            self._colour(line, pen, width)
+        if self._legend is not None:
+            self._legend.setLabelTextColor(theme.current().text)
+            self._legend.setLabelTextSize(f"{theme.FONT_PT - 1}pt")
+
+    # ---- inside ----
+
+    def _read(self, line: pg.PlotDataItem) -> Curve:
+        x, y = line.getOriginalDataset()
+        if x is None or y is None:
+            return np.empty(0), np.empty(0)
+        return (10.0**x if self.log_x else x), (10.0**y if self.log_y else y)
+
+    def _colour(self, line: pg.PlotDataItem, pen: str, width: float) -> None:
+        colour = getattr(theme.current(), pen)
+        if width:
+            line.setPen(theme.pen(colour, width))
+        if line.opts["symbol"] is not None:
+            line.setSymbolBrush(colour)
+            line.setSymbolPen(None)
+        if line.opts["fillLevel"] is not None:
+            line.setFillBrush(colour + "60")
+
+    def _follow(self, axis: str, low: float, high: float, log: bool, steady: bool) -> None:
+        if not (math.isfinite(low) and math.isfinite(high)) or (log and low <= 0):
+            return
+        ends = (math.log10(low), math.log10(high)) if log else (low, high)
+        shown = self._wanted[axis] if steady else None
+        wanted = steady_range(shown, *ends, at_zero=not log and low == 0.0) if steady else ends
+        self._wanted[axis] = wanted
+        if self.following:
+            self._show(axis, wanted)
+
+    def _show(self, axis: str, wanted: tuple[float, float]) -> None:
+        box = self.item.getViewBox()
+        now = box.viewRange()[0 if axis == "x" else 1]
+        if wanted[1] > wanted[0] and not np.allclose(now, wanted, rtol=0, atol=1e-9 * (wanted[1] - wanted[0])):
+            (box.setXRange if axis == "x" else box.setYRange)(*wanted, padding=0)
+
+    def _stop_following(self, *_: object) -> None:
+        self.following = False
+
+    def _follow_on_double_click(self, event: pg.GraphicsScene.mouseEvents.MouseClickEvent) -> None:
+        if event.double():
+            self.following = True
+            for axis, wanted in self._wanted.items():
+                if wanted is not None:
+                    self._show(axis, wanted)
+
+
+def steady_range(
+    shown: tuple[float, float] | None, low: float, high: float, *, at_zero: bool = False
+) -> tuple[float, float]:
+    """The range that was shown, while the data fit into it and fill it; else a new one with some headroom."""
+    span = high - low
+    if shown is not None and shown[0] <= low and high <= shown[1]:
+        if span >= SHRINK_BELOW * (shown[1] - shown[0]) or span == 0:
+            return shown
+    free = HEADROOM * span if span > 0 else 0.1 * abs(high) or 1.0
+    return (low if at_zero else low - free), high + free
+
+
+def _place(numbers: ArrayLike, log: bool) -> NDArray[np.float64]:
+    numbers = np.asarray(numbers, np.float64)
+    if not log:
+        return numbers
+    return np.log10(np.where(numbers > 0, numbers, np.nan))
