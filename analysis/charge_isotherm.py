@@ -18,16 +18,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
+from scipy.optimize import least_squares
+from scipy.special import gammaln
 
 from .decay_model import background_probabilities, decay_probabilities
 from .exciton_cascade import photons_in_exponentials
 from .lifetime import LifetimeEstimator
+from .poisson import chi2_per_bin, signed_deviance
 from .scaling import Ratio
 
 MOST_ELECTRONS = 24
 _MOST_PAIRS = 6
-_RESAMPLED = 24
+_ELECTRONS = np.arange(MOST_ELECTRONS + 1)
+_BOUNDS = np.array([[1e-3, 1e-3, 0.0], [10.0, MOST_ELECTRONS, 20.0]])
+_START = np.array([1.0, 1.0, 0.3])
+_STEP = 1e-4
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,13 @@ class ChargeDistribution:
     """Shares of time of 0, 1, 2, ... extra electrons."""
 
     shares: NDArray[np.floating]
-    """As they come out, not normalized; shape (MOST_ELECTRONS + 1,)."""
+    """Not normalized; shape (MOST_ELECTRONS + 1,)."""
     mean: Ratio
     """Mean number of extra electrons, over the shares' sum."""
     accounted: Ratio
     """Sum of the shares: one where Eqs. 1-2 hold and nothing else dims the dot."""
+    misfit: float
+    """Chi-squared per degree of freedom; about 1 where such shares describe the decay."""
 
 
 class ChargeEstimator:
@@ -71,40 +78,61 @@ class ChargeEstimator:
     def estimate(self, histogram: NDArray[np.int64], exposure_s: float) -> ChargeDistribution:
         """Find the shares of time from one histogram, shape (bins,), collected over `exposure_s` seconds.
 
-        Errors hold the counts (by resampling them, always the same way), those of the neutral state, and for
-        the mean the time that is not accounted for: it may have been spent at twice the mean and two
-        electrons more.
+        Errors hold the counts (more where the fit is poor) and those of the neutral state. The mean's also
+        holds the time that neither these nor Eqs. 1-2 account for: it may have been spent at twice the mean
+        and two electrons more.
         """
-        shares = self._shares(histogram, exposure_s, self._expected_hz)
-        value = _mean_and_sum(shares)
-        rng = np.random.default_rng(0)
-        resampled = (
-            self._shares(rng.poisson(histogram), exposure_s, self._expected_hz) for _ in range(_RESAMPLED)
+        parameters, expected, covariance = self._fit(histogram, exposure_s, self._expected_hz, _START)
+        misfit = chi2_per_bin(histogram, expected, len(parameters))
+        value = _mean_and_sum(parameters)
+        slope = np.array([_mean_and_sum(parameters + step) - value for step in _STEP * np.eye(3)]).T / _STEP
+        others = (
+            self._fit(histogram, exposure_s, other_hz, parameters)[0] for other_hz in self._others_hz
         )
-        scatter = np.std([_mean_and_sum(shares) for shares in resampled], axis=0)
-        others = (self._shares(histogram, exposure_s, other_hz) for other_hz in self._others_hz)
-        off = [_mean_and_sum(shares) - value for shares in others]
-        error = np.sqrt(scatter**2 + np.square(off).sum(axis=0))
+        off = np.array([_mean_and_sum(other) - value for other in others])
+        variance = max(1.0, misfit) * np.diag(slope @ covariance @ slope.T) + (off**2).sum(axis=0)
         mean, accounted = value.tolist()
-        mean_err = math.hypot(float(error[0]), abs(1.0 - accounted) * (mean + 2.0))
-        return ChargeDistribution(shares, Ratio(mean, mean_err), Ratio(accounted, float(error[1])))
+        missing = math.sqrt(max(0.0, (1.0 - accounted) ** 2 - float(variance[1])))
+        return ChargeDistribution(
+            _shares(parameters),
+            Ratio(mean, math.hypot(math.sqrt(variance[0]), missing * (mean + 2.0))),
+            Ratio(accounted, math.sqrt(variance[1])),
+            misfit,
+        )
 
-    def _shares(
-        self, counts: NDArray[np.integer], exposure_s: float, expected_hz: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
-        """Non-negative least squares, weighted by what a first round of it expects in each bin."""
-        blank = exposure_s * self._blank_hz
-        variance = np.maximum(counts, 3.0)
-        for _ in range(2):
-            weight = 1.0 / np.sqrt(variance)
-            shares, _ = nnls((exposure_s * expected_hz * weight).T, (counts - blank) * weight)
-            variance = np.maximum(blank + exposure_s * (shares @ expected_hz), 1.0)
-        return shares
+    def _fit(
+        self,
+        histogram: NDArray[np.int64],
+        exposure_s: float,
+        expected_hz: NDArray[np.floating],
+        start: NDArray[np.floating],
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.floating]]:
+        """Parameters of `_shares` by maximum likelihood, the counts they expect, and their covariance."""
+
+        def expected(parameters: NDArray[np.floating]) -> NDArray[np.floating]:
+            return exposure_s * (self._blank_hz + _shares(parameters) @ expected_hz) + 1e-9
+
+        fit = least_squares(
+            lambda parameters: signed_deviance(histogram, expected(parameters)),
+            start,
+            bounds=_BOUNDS,
+            x_scale="jac",
+        )
+        return fit.x, expected(fit.x), np.linalg.pinv(fit.jac.T @ fit.jac)
 
 
-def _mean_and_sum(shares: NDArray[np.floating]) -> NDArray[np.floating]:
-    total = float(shares.sum())
-    return np.array([float(shares @ np.arange(len(shares))) / total if total > 0 else math.nan, total])
+def _shares(parameters: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Shares from their sum, the electrons expected without repulsion of the others, and the repulsion."""
+    total, centre, repulsion = parameters
+    log_share = _ELECTRONS * np.log(centre) - gammaln(_ELECTRONS + 1)
+    log_share -= 0.5 * repulsion * (_ELECTRONS - centre) ** 2
+    share = np.exp(log_share - log_share.max())
+    return total * share / share.sum()
+
+
+def _mean_and_sum(parameters: NDArray[np.floating]) -> NDArray[np.floating]:
+    shares = _shares(parameters)
+    return np.array([shares @ _ELECTRONS / shares.sum(), shares.sum()])
 
 
 def _one_standard_error_off(neutral: Neutral) -> list[Neutral]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..analysis.scan_image import image_of_points
 from .field import FieldProcedure, nexus_data
+from .live_field import LiveField
 from .parameters import count
 from .rig import Rig
 from .rig_procedure import Plan
@@ -60,7 +61,9 @@ class ConfocalScan(FieldProcedure):
         grid, stage = self.field_grid(), self.rig.stage
         x_um, y_um = ((edges[:-1] + edges[1:]) / 2 for edges in grid)
         zero_s, points = self.record.header["photons"]["start_s"], []
+        self.live_field = live = self.live_field or LiveField(self.photons, grid)
         with self.photons.collecting() as photons:
+            live.begin_points(points, photons, self.dwell_s)
             try:
                 for row, y in enumerate(y_um.tolist()):
                     for x in x_um[:: -1 if row % 2 else 1].tolist():
@@ -76,4 +79,5 @@ class ConfocalScan(FieldProcedure):
                     "points", {"dwell_s": self.dwell_s, "start_s": start, "x_um": x_at, "y_um": y_at}
                 )
                 image = image_of_points(photons.time_s, start, self.dwell_s, (x_at, y_at), grid)
+                live.end_points(image)
                 self.record.add_group("images", nexus_data(image, "points"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,46 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> tuple[Experime
             raise ConfigError(f"--set {override!r}: must be key=value")
         _set(procedure, key.strip(), value.strip(), where="--set")
     return experiment, procedure
+
+
+def experiment_of(about: Experiment, values: Mapping[str, object]) -> tuple[Experiment, RigProcedure]:
+    """An experiment like `about` with these values of parameters, as text or as numbers, and its procedure.
+
+    The parameters of the experiment returned are all there, exact. Raises ConfigError naming the key, the
+    value and what is allowed.
+    """
+    procedure = _procedure_class(about.procedure, where="experiment")()
+    for key, value in {**about.parameters, **values}.items():
+        _set(procedure, key, value, where="parameter")
+    return about.model_copy(update={"parameters": procedure.parameter_values()}), procedure
+
+
+def save_experiment(path: Path, experiment: Experiment) -> None:
+    """Write an experiment so that `load_experiment` gives the same one; raises OSError."""
+    from ..formats.run_file import write_atomically
+
+    lines = [
+        f"{key} = {_toml(value)}"
+        for key, value in experiment.model_dump(exclude={"parameters"}).items()
+        if value != ""
+    ]
+    lines += ["", "[parameters]"]
+    lines += [f"{key} = {_toml(value)}" for key, value in experiment.parameters.items()]
+    write_atomically(path, "\n".join(lines) + "\n")
+
+
+def _toml(value: object) -> str:
+    """A value as TOML; floats by their shortest exact text."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case str():
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        case list() | tuple():
+            return f"[{', '.join(_toml(item) for item in value)}]"
+    raise TypeError(f"{type(value).__name__} cannot be written as TOML")
 
 
 def _procedure_class(name: str, *, where: str) -> type[RigProcedure]:

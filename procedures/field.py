@@ -9,6 +9,7 @@ import numpy as np
 
 from ..analysis.scan_image import Grid, ScanImage, grid_around, make_image, sum_images
 from ..instruments.stage import LineScan, Stage
+from .live_field import LiveField
 from .parameters import count, exact_float
 from .photon_procedure import PhotonProcedure
 from .stage_scan import LineData, run_lines, scan_s, split_lines
@@ -24,6 +25,9 @@ class FieldProcedure(PhotonProcedure):
     pixels_y: int = count("Pixels along y", default=64, minimum=2, maximum=10_000)
     pixel_um: float = exact_float("Pixel", units="um", default=0.05, minimum=0.001, maximum=10.0)
     dwell_s: float = exact_float("Dwell per pixel", units="s", default=1e-3, minimum=1e-5, maximum=10.0)
+
+    live_field: LiveField | None = None
+    """The field's image as it grows, for whoever watches; None before its scan begins."""
 
     def field_grid(self) -> Grid:
         """The pixels."""
@@ -54,9 +58,15 @@ class FieldProcedure(PhotonProcedure):
         """Scan the field once at the present height; the image is stored, also that of a scan that fails."""
         grid, stage = self.field_grid(), self.rig.stage
         done: list[LineData] = []
+        self.live_field = live = self.live_field or LiveField(self.photons, grid)
+
+        def keep(data: LineData) -> None:
+            done.append(data)
+            live.end_lines(data)
+
         try:
             for scan in self.field_lines(stage):
-                run_lines(self, scan, grid, phase, "field", done.append)
+                run_lines(self, scan, grid, phase, "field", keep, live.begin_lines)
         finally:
             image = field_image(done, grid)
             self.record.add_group("images", nexus_data(image, phase))

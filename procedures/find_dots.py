@@ -31,6 +31,9 @@ class FindDots(FieldProcedure):
     most_dots: int = count("Dots to visit (0 for all)", default=0, minimum=0, maximum=100_000)
     g2_s: float = exact_float("Counting at each dot", units="s", default=5.0, minimum=0.1, maximum=1e4)
 
+    found: tuple[FoundDot, ...] = ()
+    """The dots visited so far, for whoever watches."""
+
     def preflight(self, rig: Rig) -> Plan:
         """Check the field against the stage's travel; estimate time, photons and disk."""
         stage = rig.stage
@@ -81,6 +84,7 @@ class FindDots(FieldProcedure):
     def _spots(self) -> list[Spot]:
         if np.isnan(self._height_um):
             self._height_um = self.z_um
+        self.live_field = None  # what was seen at another height
         return find_spots(self.scan_field("field"))[0]
 
     def _visit(self, number: int, spot: Spot) -> tuple[FoundDot, KeepInFocus]:
@@ -109,6 +113,7 @@ class FindDots(FieldProcedure):
                 calibration_of(self.rig.calibration),
             ),
         )
+        self.found = (*self.found, dot)
         self.record.add_group(
             "dots",
             {

@@ -38,6 +38,11 @@ class LivePhotons:
         with self._lock:
             self._engine = PhotonEngine(settings)
 
+    @property
+    def settings(self) -> EngineSettings | None:
+        """How the photons are counted; None before the first start."""
+        return self._engine.settings if self._engine else None
+
     def feed(self, words: NDArray[np.uint32], rate_hz: float) -> None:
         """Count words that are already on disk; above `LARGEST_PAIR_RATE_HZ` g2 is given up for the run."""
         engine = self._engine

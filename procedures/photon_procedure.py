@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -12,11 +13,14 @@ from ..instruments.base import InstrumentError
 from ..instruments.photon_counter import CounterSettings, InputSettings, TttrMode
 from ..instruments.potentiostat import PotentiostatRecord, PotentiostatRun, Technique
 from .drivers import E545Table, TimeHarpTable
-from .errors import InterlockError, QdlabError
+from .errors import AbortedError, InterlockError, QdlabError
 from .photon_recording import PhotonRecording
 from .rig import Rig
 from .rig_procedure import POLL_S, Plan, Progress, RigProcedure
 
+log = logging.getLogger(__name__)
+
+RED_STOP = "the red stop made the rig safe"
 EXPECTED_RATE_HZ = 40_000
 """Photon rate assumed in estimates; a bright single dot gives 35 kc/s."""
 BYTES_PER_WORD = 8
@@ -45,8 +49,14 @@ class PhotonProcedure(RigProcedure):
     needs = ("laser", "counter")
 
     photons: PhotonRecording
+    potentiostat_records: list[PotentiostatRecord]
+    """What the potentiostat has brought so far; only ever appended to, so that a live view may read it."""
+    potential_trail: list[tuple[float, float]]
+    """Time on the photons' clock (s) and commanded potential (V) at every poll, likewise; nan: not known."""
 
     _run: PotentiostatRun | None = None
+    _stopped_now = False
+    _photons_from_s = 0.0
     _last_row_s = 0.0
     _unwatched = False
     _looked_s = 0.0
@@ -55,7 +65,31 @@ class PhotonProcedure(RigProcedure):
 
     def prepare_record(self) -> None:
         """Make the recording of photons; the engine of its live views is compiled in the background."""
+        self.potentiostat_records, self.potential_trail = [], []
         self.photons = PhotonRecording(self.rig.counter, self.record)
+
+    def stop_now(self) -> list[str]:
+        """Make the rig safe at once, from any thread; the run ends as aborted, whatever that breaks in it.
+
+        Returns what went wrong, one sentence each, and never raises.
+        """
+        self._stopped_now = True
+        return self.rig.make_safe()
+
+    def execute(self) -> None:
+        """Perform the experiment; an error that `stop_now` brought about is an abort."""
+        try:
+            super().execute()
+        except Exception:
+            if not self._stopped_now:
+                raise
+            log.info("ended by the red stop", exc_info=True)
+            self._end("aborted", RED_STOP, AbortedError(RED_STOP))
+
+    def go_on(self) -> None:
+        """Raise AbortedError after `stop_now`; called where something was switched on."""
+        if self._stopped_now:
+            raise AbortedError(RED_STOP)
 
     def look(self, phase: str) -> None:
         """Fetch photons, watch the limits, tell the progress; less often while `unwatched`."""
@@ -146,12 +180,15 @@ class PhotonProcedure(RigProcedure):
                 f"the counter sees a sync rate of {measured_hz:.6g} Hz, but the laser is set to "
                 f"{laser.repetition_rate_hz:.6g} Hz: check the sync cable and the laser's settings"
             )
+        self.go_on()
         if unlock:
             rig.laser.unlock()
+            self.go_on()
         for warning in rig.counter.warnings():
             self.note(f"counter warns: {warning}")
         longest_s = 1.5 * self._plan.duration_s + SPARE_S
-        self.photons.start(longest_s, 1.0 / laser.repetition_rate_hz, rig.clock.now())
+        self._photons_from_s = rig.clock.now()
+        self.photons.start(longest_s, 1.0 / laser.repetition_rate_hz, self._photons_from_s)
         self._last_row_s = rig.clock.now()
         self.note("photon measurement started")
 
@@ -168,6 +205,7 @@ class PhotonProcedure(RigProcedure):
         numbered from `cycles_before` on.
         """
         rig = self.rig
+        self.go_on()
         self._run = run = rig.potentiostat.start(program)
         self.record.header.setdefault("potentiostat_start_s", rig.clock.now())
         self.note(f"potentiostat program started, about {run.planned_s:.0f} s")
@@ -175,6 +213,7 @@ class PhotonProcedure(RigProcedure):
             with nullcontext() if enough else self.unwatched():
                 while not (stopped := enough is not None and enough(run)) and not run.done():
                     self.wait(POLL_S, phase)
+                    self._note_potential()
                     self.emit_row_each_second()
             self.record.header["potentiostat_end_s"] = rig.clock.now()
             if stopped:
@@ -186,13 +225,23 @@ class PhotonProcedure(RigProcedure):
                 run.abort()
             except InstrumentError as error:
                 self.note_problem("potentiostat", error)
-            self.record.add_potentiostat(_numbered(run.partial_result(), cycles_before))
+            self._keep(run.partial_result(), cycles_before)
             raise
-        self.record.add_potentiostat(_numbered(records, cycles_before))
+        self._keep(records, cycles_before)
         for warning in dict.fromkeys(w for record in records for w in record.warnings):
             self.warn(f"potentiostat: {warning}")
         self.note("potentiostat program ended")
         return records
+
+    def _keep(self, records: Sequence[PotentiostatRecord], cycles_before: int) -> None:
+        numbered = [replace(record, first_cycle=record.first_cycle + cycles_before) for record in records]
+        self.record.add_potentiostat(numbered)
+        self.potentiostat_records += numbered
+
+    def _note_potential(self) -> None:
+        potential_v = self.commanded_potential_v()
+        now_s = self.rig.clock.now() - self._photons_from_s
+        self.potential_trail.append((now_s, math.nan if potential_v is None else potential_v))
 
     def commanded_potential_v(self) -> float | None:
         """What the potentiostat's plan says by the host's clock."""
@@ -226,10 +275,6 @@ class PhotonProcedure(RigProcedure):
                 "Count rate (Hz)": float(self.photons.rates_hz.sum()),
             }
         )
-
-
-def _numbered(records: Sequence[PotentiostatRecord], cycles_before: int) -> list[PotentiostatRecord]:
-    return [replace(record, first_cycle=record.first_cycle + cycles_before) for record in records]
 
 
 def counter_settings(rig: Rig) -> CounterSettings:

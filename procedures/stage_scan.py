@@ -76,13 +76,14 @@ def run_lines(
     phase: str,
     purpose: str,
     keep: Callable[[LineData], None] | None = None,
+    begun: Callable[[dict[str, Any], Collected], None] | None = None,
 ) -> LineData:
     """Run a scan and return its photons on the measured path; both are stored with the run.
 
     The photons' clock is tied to the scan by the stage's trigger pulses where these are wired, else by the
     host's clock and by what makes forth and back agree on `grid`. Until the scan is over the header of the
     run tells what it was meant to be, so that an interrupted one still gives an image. `keep` is given the
-    data also of a scan that fails.
+    data also of a scan that fails, `begun` what was planned and where its photons will be.
     """
     stage, recording, header = procedure.rig.stage, procedure.photons, procedure.record.header
     (rest,) = set(AXES) - {scan.fast, scan.slow}
@@ -93,6 +94,8 @@ def run_lines(
         about = _about(scan, duration_s, host_s, purpose, rest_um)
         header["unfinished_scan"] = about
         procedure.record.write_header()
+        if begun:
+            begun(about, photons)
         try:
             _wait_for_end(procedure, stage, duration_s, phase)
             procedure.wait_for_photons(host_s + duration_s, phase)
@@ -100,13 +103,13 @@ def run_lines(
         except BaseException:
             if keep:
                 track, _ = interrupted(about, photons.time_s, recording.duration_s, grid)
-                keep(LineData(scan, about["line_period_s"], track, _during(photons.time_s, track)))
+                keep(LineData(scan, about["line_period_s"], track, during(photons.time_s, track)))
             raise
     start_s, source = _start(procedure, photons, record, host_s)
     track = Track(start_s + record.time_s, record.fast_um, record.slow_um)
-    lag = Lag(0.0, False) if source == "marker" else find_lag(_during(photons.time_s, track), track, grid)
+    lag = Lag(0.0, False) if source == "marker" else find_lag(during(photons.time_s, track), track, grid)
     track = track._replace(time_s=track.time_s + lag.lag_s)
-    data = LineData(scan, about["line_period_s"], track, _during(photons.time_s, track))
+    data = LineData(scan, about["line_period_s"], track, during(photons.time_s, track))
     procedure.record.add_group(
         "scans",
         {
@@ -192,7 +195,8 @@ def _start(
     return float(near[0] - record.pulse_s[0]), "marker"
 
 
-def _during(time_s: NDArray[np.floating], track: Track) -> NDArray[np.floating]:
+def during(time_s: NDArray[np.floating], track: Track) -> NDArray[np.floating]:
+    """Those of some ascending times at which the stage was on a path."""
     return time_s[(time_s >= track.time_s[0]) & (time_s <= track.time_s[-1])]
 
 
@@ -203,6 +207,13 @@ def interrupted(
 
     `about` is what the run stored about the scan. The lag holds the stage's own delay behind its target.
     """
+    planned = planned_track(about)
+    lag = find_lag(photon_s, planned, grid)
+    return track_until(planned._replace(time_s=planned.time_s + lag.lag_s), end_s), lag
+
+
+def planned_track(about: dict[str, Any]) -> Track:
+    """The path that a scan was meant to take."""
     lines_um, period_s = np.asarray(about["lines_um"], np.float64), about["line_period_s"]
     centre_um = (about["stop_um"] + about["start_um"]) / 2
     reach_um = (about["stop_um"] - about["start_um"]) / about["line_s"] * period_s / 2
@@ -210,16 +221,18 @@ def interrupted(
     turn_s = about["start_s"] + ends * period_s
     turn_um = centre_um + reach_um * np.where(ends % 2, 1.0, -1.0)
     time_s = np.stack([turn_s[:-1], turn_s[1:] - _STEP * period_s], axis=1).ravel()
-    track = Track(time_s, np.interp(time_s, turn_s, turn_um), np.repeat(lines_um, 2))
-    lag = find_lag(photon_s, track, grid)
-    track = track._replace(time_s=track.time_s + lag.lag_s)
+    return Track(time_s, np.interp(time_s, turn_s, turn_um), np.repeat(lines_um, 2))
+
+
+def track_until(track: Track, end_s: float) -> Track:
+    """The part of a path before `end_s`, at least its first line."""
     until_s = float(np.clip(end_s, track.time_s[1], track.time_s[-1]))
     kept = track.time_s < until_s
     last_um = track.at(np.array([until_s]))
     return Track(
         np.append(track.time_s[kept], until_s),
         *(np.append(um[kept], last) for um, last in zip(track[1:], last_um, strict=True)),
-    ), lag
+    )
 
 
 def field_tracks(scans: Sequence[dict[str, Any]]) -> list[Track]:

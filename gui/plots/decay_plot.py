@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from qtpy import QtWidgets
 
-from .plot import Plot
+from .plot import TOP_RIGHT, Plot
 
 SHOWN_NS = 400.0
 """Longest delay shown, where the period is longer."""
@@ -23,7 +23,7 @@ class DecayPlot(Plot):
     ) -> None:
         counts = "normalized counts" if normalized else "counts"
         super().__init__(
-            "micro time (ns)", f"{counts} per {bin_ns:g} ns", log_y=True, legend=True, parent=parent
+            "micro time (ns)", f"{counts} per {bin_ns:g} ns", log_y=True, legend=TOP_RIGHT, parent=parent
         )
         self.bin_ns, self.normalized = bin_ns, normalized
         self._scale: dict[str, float] = {}

@@ -9,6 +9,7 @@ from qtpy import QtWidgets
 
 from .. import theme
 from .plot import Curve, Plot
+from .right_axis import RightAxis
 
 
 class G2Plot(Plot):
@@ -18,25 +19,16 @@ class G2Plot(Plot):
     """
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
-        self._peak_box: pg.ViewBox | None = None
+        self._right: RightAxis | None = None
         super().__init__("delay, detector 1 after detector 0 (µs)", "pairs", parent=parent)
         self.value: tuple[float, float] | None = None
         """g2(0) and its standard error as told; None where they are not known."""
-        self._peak_box = box = pg.ViewBox()
-        box.setMouseEnabled(x=False, y=False)
-        box.setMenuEnabled(False)
-        box.disableAutoRange()
-        self.item.showAxis("right")
-        self.scene().addItem(box)
-        self.item.getAxis("right").linkToView(box)
-        box.setXLink(self.item.getViewBox())
-        self.item.getViewBox().sigResized.connect(self._fit_peak_box)
+        self._right = RightAxis(self, "peak over lagging peaks", "bias")
         self._peaks = pg.PlotDataItem(symbol="o", symbolSize=8, pen=None)
         self._bars = pg.ErrorBarItem()
         self._one = pg.InfiniteLine(1.0, angle=0)
         for item in (self._one, self._bars, self._peaks):
-            box.addItem(item)
-        self.name_axis("right", "peak over lagging peaks")
+            self._right.add(item)
         self.item.setTitle(" ")
         self.retheme()
 
@@ -60,8 +52,8 @@ class G2Plot(Plot):
         self._peaks.setData(delay_us, ratio)
         self._bars.setData(x=delay_us, y=ratio, height=2 * error)
         highest = float(np.max(ratio + error, initial=1.0))
-        if self._peak_box is not None:
-            self._peak_box.setYRange(0.0, max(1.6, np.ceil(highest * 4) / 4), padding=0)
+        if self._right is not None:
+            self._right.show_range(0.0, max(1.6, float(np.ceil(highest * 4)) / 4))
 
     def show_value(self, value: float | None, error: float | None, *, told: str = "g2(0)") -> None:
         """Tell g2(0) and its standard error above the plot; None where they are not known yet."""
@@ -91,7 +83,7 @@ class G2Plot(Plot):
     def retheme(self) -> None:
         """Take the colours of the theme in use."""
         super().retheme()
-        if self._peak_box is not None:
+        if self._right is not None:
             self._colour_peaks()
 
     def _colour_peaks(self) -> None:
@@ -100,11 +92,5 @@ class G2Plot(Plot):
         self._peaks.setSymbolPen(None)
         self._bars.setData(pen=theme.pen(colours.bias))
         self._one.setPen(theme.pen(colours.faint, 1.0, dashed=True))
-        axis = self.item.getAxis("right")
-        axis.setPen(theme.pen(colours.bias, 1.0))
-        axis.setTextPen(theme.pen(colours.bias, 1.0))
-        axis.setLabel(axis.labelText, color=colours.bias)
-
-    def _fit_peak_box(self) -> None:
-        if self._peak_box is not None:
-            self._peak_box.setGeometry(self.item.getViewBox().sceneBoundingRect())
+        if self._right is not None:
+            self._right.retheme()

@@ -9,6 +9,7 @@ from qtpy import QtWidgets
 
 from .. import theme
 from .plot import Curve, Plot, steady_range
+from .right_axis import RightAxis
 
 
 class IntensityTrace(Plot):
@@ -18,20 +19,12 @@ class IntensityTrace(Plot):
     """
 
     def __init__(self, reference: str = "", parent: QtWidgets.QWidget | None = None) -> None:
-        self._potential_box: pg.ViewBox | None = None
+        self._right: RightAxis | None = None
         super().__init__("time (s)", "intensity (kc/s)", parent=parent)
         self._potential_range: tuple[float, float] | None = None
-        self._potential_box = box = pg.ViewBox()
-        box.setMouseEnabled(x=False, y=False)
-        box.setMenuEnabled(False)
-        box.disableAutoRange()
-        self.item.showAxis("right")
-        self.scene().addItem(box)
-        self.item.getAxis("right").linkToView(box)
-        box.setXLink(self.item.getViewBox())
-        self.item.getViewBox().sigResized.connect(self._fit_potential_box)
+        self._right = RightAxis(self, "potential (V)", "bias")
         self._potential = pg.PlotDataItem(connect="finite")
-        box.addItem(self._potential)
+        self._right.add(self._potential)
         self.set_reference(reference)
         self.retheme()
 
@@ -54,9 +47,9 @@ class IntensityTrace(Plot):
         potential_v = np.asarray(potential_v, float)
         self._potential.setData(np.asarray(time_s, float), potential_v)
         known = potential_v[np.isfinite(potential_v)]
-        if len(known) and self._potential_box is not None:
+        if len(known) and self._right is not None:
             self._potential_range = steady_range(self._potential_range, known.min(), known.max())
-            self._potential_box.setYRange(*self._potential_range, padding=0)
+            self._right.show_range(*self._potential_range)
 
     def show_span(self, start_s: float, end_s: float) -> None:
         """Show this stretch of time, in seconds, whatever the data reach."""
@@ -75,17 +68,9 @@ class IntensityTrace(Plot):
     def retheme(self) -> None:
         """Take the colours of the theme in use; the potential's axis has the colour of its curve."""
         super().retheme()
-        if self._potential_box is not None:
-            colour = theme.current().bias
-            self._potential.setPen(theme.pen(colour))
-            axis = self.item.getAxis("right")
-            axis.setPen(theme.pen(colour, 1.0))
-            axis.setTextPen(theme.pen(colour, 1.0))
-            axis.setLabel(axis.labelText, color=colour)
-
-    def _fit_potential_box(self) -> None:
-        if self._potential_box is not None:
-            self._potential_box.setGeometry(self.item.getViewBox().sceneBoundingRect())
+        if self._right is not None:
+            self._potential.setPen(theme.pen(theme.current().bias))
+            self._right.retheme()
 
 
 def in_bins(trace: NDArray[np.generic], bin_s: float, most: int) -> tuple[NDArray[np.float64], float]:

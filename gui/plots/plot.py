@@ -1,4 +1,4 @@
-"""What every plot shares: named axes, the theme's colours, and ranges that follow the data without flicker."""
+"""What every plot shares: named axes, the theme's colours, ranges that follow the data without flicker."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import ArrayLike, NDArray
+from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
 from qtpy import QtWidgets
 
 from .. import theme
@@ -24,7 +25,7 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 class LogAxis(pg.AxisItem):
     """An axis over decimal logarithms that names the numbers themselves: 1, 2, 5, 10, ..."""
 
-    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802, N803
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802
         """Major ticks with numbers, then minor ones without."""
         decades = range(math.floor(minVal), math.ceil(maxVal) + 1)
         room = size / max(maxVal - minVal, 1e-9)  # pixels per decade
@@ -50,6 +51,10 @@ def _plain(value: float) -> str:
     return f"10{raised}" if abs(lead - 1) < 1e-3 else f"{lead:.0f}·10{raised}"
 
 
+TOP_RIGHT, TOP_LEFT, BOTTOM_RIGHT, BOTTOM_LEFT = (-8, 6), (8, 6), (-8, -6), (8, -6)
+"""Where a legend stands."""
+
+
 class Plot(pg.PlotWidget):
     """A plot with two named axes; double-click makes it follow its data again after zooming.
 
@@ -64,7 +69,7 @@ class Plot(pg.PlotWidget):
         *,
         log_x: bool = False,
         log_y: bool = False,
-        legend: bool = False,
+        legend: tuple[int, int] | None = None,
         parent: QtWidgets.QWidget | None = None,
     ) -> None:
         axes = {"bottom": log_x, "left": log_y}
@@ -76,15 +81,15 @@ class Plot(pg.PlotWidget):
         self._wanted: dict[str, tuple[float, float] | None] = {"x": None, "y": None}
         item = self.item
         item.hideButtons()
-        item.setMenuEnabled(False, None)
-        item.disableAutoRange()
+        item.setMenuEnabled(False, enableViewBoxMenu="same")
+        item.getViewBox().disableAutoRange()
         self.setMinimumSize(220, 160)
         self.name_axis("bottom", x)
         self.name_axis("left", y)
-        self._legend = item.addLegend(offset=(-8, 6)) if legend else None
+        self._legend = legend and item.addLegend(offset=legend)
         item.getViewBox().sigRangeChangedManually.connect(self._stop_following)
         theme.notifier.changed.connect(self.retheme)
-        self.scene().sigMouseClicked.connect(self._follow_on_double_click)
+        self.graphics_scene.sigMouseClicked.connect(self._follow_on_double_click)
         self.setToolTip("drag to move, wheel to zoom, double-click to follow the data again")
         self.retheme()
 
@@ -93,6 +98,13 @@ class Plot(pg.PlotWidget):
         """The plot within this widget."""
         found = self.getPlotItem()
         assert found is not None
+        return found
+
+    @property
+    def graphics_scene(self) -> pg.GraphicsScene:
+        """The scene that items outside the plot's own view are put into."""
+        found = self.scene()
+        assert isinstance(found, pg.GraphicsScene)
         return found
 
     # ---- what is shown, read back ----
@@ -128,24 +140,26 @@ class Plot(pg.PlotWidget):
             theme.style_plot(self.item)
 
     def draw(
-        self, name: str, x: ArrayLike, y: ArrayLike, pen: str, *, width: float = 2.0, legend: str | None = None,
-        **style: object,
+        self, name: str, x: ArrayLike, y: ArrayLike, pen: str, *, width: float = theme.LINE_PX,
+        legend: str | None = None, **style: object,
     ) -> pg.PlotDataItem:  # fmt: skip
         """Draw a curve under a name, or give the one of that name other points.
 
         `pen` names a colour of the theme; without a width only the symbols of `style` are drawn.
         """
         if name not in self._lines:
-            line = pg.PlotDataItem(**style)
+            line = pg.PlotDataItem(**style, pen=None)
             self._lines[name] = (line, pen, width)
             self.item.addItem(line)
             self._colour(line, pen, width)
             if self._legend is not None and legend is not None:
                 self._legend.addItem(line, legend)
+                self._colour_legend()
         line = self._lines[name][0]
         line.setData(self.at_x(x), self.at_y(y))
-        if self._legend is not None and legend is not None and (label := self._legend.getLabel(line)):
-            if label.text != legend:
+        if self._legend is not None and legend is not None:
+            label = self._legend.getLabel(line)
+            if label is not None and label.text != legend:
                 label.setText(legend)
         return line
 
@@ -178,9 +192,7 @@ class Plot(pg.PlotWidget):
             self.item.getAxis(side).setStyle(autoReduceTextSpace=False)
         for line, pen, width in self._lines.values():
             self._colour(line, pen, width)
-        if self._legend is not None:
-            self._legend.setLabelTextColor(theme.current().text)
-            self._legend.setLabelTextSize(f"{theme.FONT_PT - 1}pt")
+        self._colour_legend()
 
     # ---- inside ----
 
@@ -200,6 +212,14 @@ class Plot(pg.PlotWidget):
         if line.opts["fillLevel"] is not None:
             line.setFillBrush(colour + "60")
 
+    def _colour_legend(self) -> None:
+        if self._legend is None:
+            return
+        colours = theme.current()
+        self._legend.setBrush(colours.panel + "b0")
+        for _, label in self._legend.items:
+            label.setText(label.text, color=colours.text, size=f"{theme.FONT_PT - 1}pt")
+
     def _follow(self, axis: str, low: float, high: float, log: bool, steady: bool) -> None:
         if not (math.isfinite(low) and math.isfinite(high)) or (log and low <= 0):
             return
@@ -213,13 +233,15 @@ class Plot(pg.PlotWidget):
     def _show(self, axis: str, wanted: tuple[float, float]) -> None:
         box = self.item.getViewBox()
         now = box.viewRange()[0 if axis == "x" else 1]
-        if wanted[1] > wanted[0] and not np.allclose(now, wanted, rtol=0, atol=1e-9 * (wanted[1] - wanted[0])):
+        if wanted[1] > wanted[0] and not np.allclose(
+            now, wanted, rtol=0, atol=1e-9 * (wanted[1] - wanted[0])
+        ):
             (box.setXRange if axis == "x" else box.setYRange)(*wanted, padding=0)
 
     def _stop_following(self, *_: object) -> None:
         self.following = False
 
-    def _follow_on_double_click(self, event: pg.GraphicsScene.mouseEvents.MouseClickEvent) -> None:
+    def _follow_on_double_click(self, event: MouseClickEvent) -> None:
         if event.double():
             self.following = True
             for axis, wanted in self._wanted.items():
@@ -232,9 +254,13 @@ def steady_range(
 ) -> tuple[float, float]:
     """The range that was shown, while the data fit into it and fill it; else a new one with some headroom."""
     span = high - low
-    if shown is not None and shown[0] <= low and high <= shown[1]:
-        if span >= SHRINK_BELOW * (shown[1] - shown[0]) or span == 0:
-            return shown
+    if (
+        shown is not None
+        and shown[0] <= low
+        and high <= shown[1]
+        and (span >= SHRINK_BELOW * (shown[1] - shown[0]) or span == 0)
+    ):
+        return shown
     free = HEADROOM * span if span > 0 else 0.1 * abs(high) or 1.0
     return (low if at_zero else low - free), high + free
 

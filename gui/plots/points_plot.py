@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from qtpy import QtWidgets
 
 from .. import theme
-from .plot import Plot
+from .plot import TOP_RIGHT, Plot
 
 
 class PointsPlot(Plot):
@@ -22,7 +22,7 @@ class PointsPlot(Plot):
         log_x: bool = False,
         log_y: bool = False,
         y_from_zero: bool = False,
-        legend: bool = True,
+        legend: tuple[int, int] | None = TOP_RIGHT,
         parent: QtWidgets.QWidget | None = None,
     ) -> None:
         super().__init__(x, y, log_x=log_x, log_y=log_y, legend=legend, parent=parent)
@@ -47,7 +47,7 @@ class PointsPlot(Plot):
         error = np.zeros_like(y) if error is None else np.where(np.isfinite(error), error, 0.0)
         self.draw(
             name, x, y, pen, width=1.5 if joined else 0.0, symbol=symbol, symbolSize=7, connect="finite",
-            legend=f"{name}: {told}" if told else name, **({} if joined else {"pen": None}),
+            legend=f"{name}: {told}" if told else name,
         )  # fmt: skip
         if name not in self._bars:
             self._bars[name] = (pg.ErrorBarItem(), pen)
@@ -114,7 +114,7 @@ class ValueTrace(PointsPlot):
     """One number and its standard error as they become known over time."""
 
     def __init__(self, y: str, parent: QtWidgets.QWidget | None = None) -> None:
-        super().__init__("time (s)", y, y_from_zero=True, legend=False, parent=parent)
+        super().__init__("time (s)", y, y_from_zero=True, legend=None, parent=parent)
 
     def show_values(self, time_s: ArrayLike, value: ArrayLike, error: ArrayLike, *, pen: str = "g2") -> None:
         """Show the value known at each time (s), arrays of one length."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from qtpy import QtWidgets
 
-from .plot import Plot
+from .plot import BOTTOM_RIGHT, Plot
 
 UNITS = (("mA", 1e3), ("µA", 1e6), ("nA", 1e9), ("pA", 1e12))
 
@@ -28,7 +28,7 @@ class Voltammogram(Plot):
     """
 
     def __init__(self, reference: str = "", parent: QtWidgets.QWidget | None = None) -> None:
-        super().__init__("potential (V)", "current (µA)", legend=True, parent=parent)
+        super().__init__("potential (V)", "current (µA)", legend=BOTTOM_RIGHT, parent=parent)
         self.unit = "µA"
         self.item.addLine(y=0.0, pen={"color": "#888888", "width": 1})
         self.set_reference(reference)
@@ -58,7 +58,7 @@ class Voltammogram(Plot):
                 self.draw(name, x, y, pen, width=0.0 if "symbol" in style else 1.8, legend=name, **style)
         self._fit([s.potential_v for s in sweeps], [s.current_a * dict(UNITS)[self.unit] for s in sweeps])
 
-    def show(self, potential_v: ArrayLike, current_a: ArrayLike) -> None:
+    def show_sweep(self, potential_v: ArrayLike, current_a: ArrayLike) -> None:
         """Show one sweep as it arrives: potential in V and current in A, arrays of one length."""
         self.show_sweeps([Sweep(np.asarray(potential_v, float), np.asarray(current_a, float))])
 

@@ -2,7 +2,8 @@
 
 A reply of several lines ends by rule: each line but the last ends in space and LF, the last in LF alone.
 A setter gives no reply, and a bad query none either: the reason waits in a one-slot register that ERR?
-reads and clears. (PI manual MS249E for the C-863.12; PI's own client PIPython.)
+reads and clears. Controllers in a daisy chain are told apart by a number in front of each command, and of each
+reply. (PI manual MS249E for the C-863.12; PI's own client PIPython; odemis.)
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from .links import LineLink, LinkDroppedError, ReplyTimeoutError, open_link
 _log = logging.getLogger(__name__)
 
 STOP_ALL = b"\x18"
+READY = "\xb1"
 _PROBE_S = 0.3
 _PROBE_TRIES = 4
 _MNEMONIC = re.compile(r"\s*(\*IDN\?|#\d+|[A-Z]{3}\??)")
@@ -92,13 +94,20 @@ class GCSController(Instrument):
     """A controller that speaks GCS 2.0.
 
     `adapter` is an address for `open_link` or any pymeasure adapter that delivers lines ending in LF.
+    `address` (1 to 16) is the controller's number in a daisy chain, None where it stands alone.
     Making one sends nothing; `identify` finds out who is there and must come first.
     """
 
-    def __init__(self, adapter: Adapter | str, name: str = "PI controller", **kwargs: Any) -> None:
+    def __init__(
+        self, adapter: Adapter | str, name: str = "PI controller", *, address: int | None = None, **kwargs: Any
+    ) -> None:
         link = open_link(adapter, **kwargs) if isinstance(adapter, str) else adapter
         super().__init__(link, name, includeSCPI=False)
-        self._lock = threading.RLock()
+        if address is not None and not 1 <= address <= 16:
+            raise ValueError(f"{name}: address = {address!r} must be from 1 to 16, or None")
+        self._to = "" if address is None else f"{address} "
+        self._from = "" if address is None else f"0 {address} "
+        self._lock: threading.RLock = getattr(link, "lock", None) or threading.RLock()
         self._identity = ""
         self._last_command = ""
         self._commands: frozenset[str] | None = None
@@ -122,7 +131,7 @@ class GCSController(Instrument):
                 if self.take_error() == 0:
                     break
         vendor, model, serial, version, *_ = *(part.strip() for part in self._identity.split(",")), "", "", ""
-        if model not in models:
+        if model.partition(".")[0] not in models:  # C-863.12 is a C-863
             raise WrongControllerError(
                 f"{self.name}: {self._identity!r} answers at {self._address}, not a {' or '.join(models)}; "
                 "check the address"
@@ -147,7 +156,7 @@ class GCSController(Instrument):
     def write(self, command: str, **kwargs: Any) -> None:
         """Send one command."""
         self._last_command = command
-        super().write(command, **kwargs)
+        super().write(self._to + command, **kwargs)
 
     def read(self, **kwargs: Any) -> str:
         """Read a whole reply: its lines joined by newlines, without terminators.
@@ -172,13 +181,17 @@ class GCSController(Instrument):
     def ask_character(self, code: int) -> int:
         """Send a single-character query, which needs no terminator, and read its hexadecimal reply."""
         with self._lock:
-            self._last_command = f"#{code}"
-            self.write_bytes(bytes([code]))
-            reply = self.read()
+            reply = self._ask_code(code)
         try:
             return int(reply, 16)
         except ValueError:
             raise UnexpectedReplyError(f"{self.name}: {reply!r} came back at #{code}") from None
+
+    @property
+    def ready(self) -> bool:
+        """Get whether the controller takes commands (bool); it does not while it references."""
+        with self._lock:
+            return self._ask_code(7) == READY
 
     def ask_items(self, command: str) -> dict[str, str]:
         """Ask for values by item, such as "POS?", and return them by the item's name."""
@@ -228,7 +241,7 @@ class GCSController(Instrument):
 
     def stop(self) -> None:
         """Stop all axes at once, from any thread; targets become the present positions."""
-        self.write_bytes(STOP_ALL)
+        self.write_bytes(self._to.encode() + STOP_ALL)
         with self._lock:
             code = self.take_error()
         if code not in (0, STOPPED):
@@ -245,26 +258,37 @@ class GCSController(Instrument):
     def _address(self) -> str:
         return getattr(self.adapter, "address", "this address")
 
+    def _ask_code(self, code: int) -> str:
+        self._last_command = f"#{code}"
+        self.write_bytes(self._to.encode() + bytes([code]))
+        return self.read()
+
     def _read_reply(self) -> str:
         reply = self.adapter.read()
         if reply.endswith(" "):
             lines = [reply]
-            while lines[-1].endswith(" "):
+            while lines[-1].endswith(" ") and lines != [self._from + " "]:  # that is an empty reply
                 lines.append(self.adapter.read())
             reply = "\n".join(lines)
+        if self._from:
+            sender, reply = reply.lstrip("\0")[: len(self._from)], reply.lstrip("\0")[len(self._from) :]
+            if sender != self._from:
+                raise UnexpectedReplyError(
+                    f"{self.name}: {sender!r} came back where controller {self._to}of the chain should answer"
+                )
         return "\n".join(line.strip("\0\r ") for line in reply.splitlines()).strip("\n")
 
     def _late_reply(self, command: str) -> str:
         """Ask for the identity: whatever comes before it is the late reply to `command`."""
         try:
-            super().write("*IDN?")
+            super().write(self._to + "*IDN?")
             before = []
             while (reply := self._read_reply()) != self._identity:
                 before.append(reply)
             if before:
                 _log.warning("%s: the reply to %r came late", self.name, command)
                 return before[-1]
-            super().write("ERR?")
+            super().write(self._to + "ERR?")
             code = whole_number(self._read_reply(), "ERR?")
         except ReplyTimeoutError as error:
             raise LinkDroppedError(

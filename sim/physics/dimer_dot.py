@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.special import spherical_jn
 
 CM_PER_EV = 8065.544
@@ -59,7 +59,7 @@ def hole_root(order: int) -> float:
     grid = np.arange(1.0, 20.0, 0.05)
     signs = np.sign([mismatch(p) for p in grid])
     first = np.flatnonzero(signs[1:] != signs[:-1])[order]
-    return float(brentq(mismatch, grid[first], grid[first + 1], xtol=1e-13))
+    return float(root_scalar(mismatch, bracket=(grid[first], grid[first + 1]), xtol=1e-13).root)
 
 
 HOLE_ROOTS = (hole_root(0), hole_root(1))
@@ -120,7 +120,11 @@ def sizing_peak_cm(diameter_nm: float) -> float:
 
     Raises ValueError outside that range.
     """
-    return 1e7 / float(brentq(lambda peak: float(sizing_diameter_nm(peak)) - diameter_nm, 420.0, 680.0))
+
+    def mismatch(peak_nm: float) -> float:
+        return float(sizing_diameter_nm(peak_nm)) - diameter_nm
+
+    return 1e7 / float(root_scalar(mismatch, bracket=(420.0, 680.0)).root)
 
 
 def extinction_per_molar_cm(diameter_nm: ArrayLike) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""The sample of two-dimensional spectroscopy: many dimers of nearly equal dots, how they decay, what lights them.
+"""The sample of two-dimensional spectroscopy: many dimers of nearly equal dots, their decay, their light.
 
 Energies in cm-1, times in fs, dipoles in the unit in which a band of oscillator strength 1 has dipole 1.
 Model and parameters: docs/models/dimers.md.
@@ -59,7 +59,7 @@ class Relaxation(NamedTuple):
     """Upper to lower branch of a label."""
 
     def matrix(self) -> NDArray[np.float64]:
-        """Rates K of dP/dt = K P in 1/fs; K[k, i] is from i to k and columns add up to 0 (float64 [16, 16])."""
+        """Rates K of dP/dt = K P in 1/fs, K[k, i] from i to k; columns add up to 0 (float64 [16, 16])."""
         rates = np.zeros((EXCITONS, EXCITONS))
         for i in range(EXCITONS):
             band, branch = i // (2 * len(POLARISATIONS)), i % 2

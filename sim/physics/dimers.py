@@ -1,4 +1,4 @@
-"""Two coupled dots: one-exciton states label by label, two-exciton states block by block, for many dimers at once.
+"""Two coupled dots: one-exciton states by label, two-exciton states by block, for many dimers at once.
 
 Site A and site B of a label couple with J; excitons on one dot bind and block each other. Model and
 parameters: docs/models/dimers.md.

@@ -1,0 +1,192 @@
+"""The lifetime-intensity distribution: how often each pair of lifetime and count rate was seen."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import ArrayLike, NDArray
+from qtpy import QtCore, QtWidgets
+
+from .. import theme
+from .colour_bar import ColourBar
+from .plot import TOP_LEFT, Plot
+
+LIFETIME_EDGES_NS: NDArray[np.float64] = np.geomspace(0.3, 300.0, 121)
+RATE_EDGES_HZ: NDArray[np.float64] = np.geomspace(500.0, 80_000.0, 91)
+"""Edges of the map's cells, of equal width on a logarithmic scale."""
+CELLS = len(LIFETIME_EDGES_NS) - 1, len(RATE_EDGES_HZ) - 1
+UNSEEN = 0.15
+"""Part of the count's colours that would not stand out from the panel."""
+ColouredBy = Literal["count", "bias"]
+
+
+class FlidMap(Plot):
+    """Lifetime (ns) and background-subtracted count rate (kc/s) of many time bins, both logarithmic.
+
+    Each cell is coloured by how many bins fell into it or by their mean bias (see `colour_by`). Over it lie
+    the scaling curve of the charge states and single marked points.
+    """
+
+    def __init__(self, reference: str = "", parent: QtWidgets.QWidget | None = None) -> None:
+        self._bar: ColourBar | None = None
+        super().__init__(
+            "lifetime (ns)", "net intensity (kc/s)", log_x=True, log_y=True, legend=TOP_LEFT, parent=parent
+        )
+        self.coloured_by: ColouredBy = "count"
+        self.reference = reference
+        self.counts: NDArray[np.int64] = np.zeros(CELLS, np.int64)
+        """Time bins in each cell, shape (lifetimes, rates)."""
+        self.bias_v: NDArray[np.float64] = np.full(CELLS, np.nan)
+        """Mean bias of each cell; nan where there was none."""
+        self._image = pg.ImageItem(axisOrder="col-major")
+        self._image.setZValue(-10)
+        self.item.addItem(self._image)
+        self._labels: list[pg.TextItem] = []
+        self._marks: dict[str, tuple[pg.ErrorBarItem, str]] = {}
+        self._bar = ColourBar(self._image, self.item)
+        self._place_image()
+        self.follow_x(LIFETIME_EDGES_NS[0], LIFETIME_EDGES_NS[-1], steady=False)
+        self.follow_y(RATE_EDGES_HZ[0] / 1e3, RATE_EDGES_HZ[-1] / 1e3, steady=False)
+        self.retheme()
+
+    # ---- what is shown ----
+
+    def show_points(
+        self, lifetime_ns: ArrayLike, net_rate_hz: ArrayLike, potential_v: ArrayLike | None = None
+    ) -> None:
+        """Show the distribution of these points, arrays of one length; nan are left out."""
+        net_rate_hz = np.asarray(net_rate_hz, float)
+        cell = _cells(np.asarray(lifetime_ns, float), LIFETIME_EDGES_NS, net_rate_hz, RATE_EDGES_HZ)
+        counts = np.bincount(cell[cell >= 0], minlength=CELLS[0] * CELLS[1]).reshape(CELLS)
+        self.show_cells(counts, None if potential_v is None else _means(cell, np.asarray(potential_v, float)))
+
+    def show_cells(self, counts: ArrayLike, bias_v: ArrayLike | None = None) -> None:
+        """Show time bins, and their mean bias (V, nan: not known), counted in the cells of the map.
+
+        Shape (lifetimes, rates), between `LIFETIME_EDGES_NS` and `RATE_EDGES_HZ`.
+        """
+        self.counts = np.asarray(counts, np.int64)
+        self.bias_v = np.full(CELLS, np.nan) if bias_v is None else np.asarray(bias_v, np.float64)
+        self._colour_cells()
+
+    def show_scaling(self, lifetime_ns: ArrayLike, net_rate_hz: ArrayLike, told: str = "scaling law") -> None:
+        """Show the line of the charge states X0, X-, X2-, ...: lifetimes (ns) and net rates (Hz) in order."""
+        lifetime_ns, rate_khz = np.asarray(lifetime_ns, float), np.asarray(net_rate_hz, float) / 1e3
+        self.draw(
+            "scaling law", lifetime_ns, rate_khz, "fit", width=theme.THIN_PX, symbol="o", symbolSize=5,
+            legend=told,
+        )  # fmt: skip
+        self._name_states(lifetime_ns, rate_khz)
+
+    def show_mark(
+        self, name: str, lifetime_ns: float, net_rate_hz: float, lifetime_err_ns: float = 0.0,
+        net_rate_err_hz: float = 0.0, *, pen: str = "bad",
+    ) -> None:  # fmt: skip
+        """Mark one point, with its standard errors, under a name."""
+        x, y = np.array([lifetime_ns]), np.array([net_rate_hz / 1e3])
+        self.draw(name, x, y, pen, width=0.0, symbol="s", symbolSize=9, legend=name)
+        if name not in self._marks:
+            self._marks[name] = (pg.ErrorBarItem(), pen)
+            self.item.addItem(self._marks[name][0])
+        at_x, at_y = self.at_x(x), self.at_y(y)
+        right = self.at_x(x + _finite(lifetime_err_ns)) - at_x
+        top = self.at_y(y + _finite(net_rate_err_hz) / 1e3) - at_y
+        self._marks[name][0].setData(x=at_x, y=at_y, left=right, right=right, top=top, bottom=top)
+        self._colour_marks()
+
+    def colour_by(self, what: ColouredBy) -> None:
+        """Colour the cells by the number of time bins or by their mean bias."""
+        self.coloured_by = what
+        self.retheme()
+
+    def set_reference(self, electrode: str) -> None:
+        """Name the reference electrode of the bias."""
+        self.reference = electrode
+        self.retheme()
+
+    def clear(self) -> None:
+        """Take away distribution, curve and marks."""
+        super().clear()
+        for item in (*self._labels, *(bars for bars, _ in self._marks.values())):
+            self.item.removeItem(item)
+        self._labels.clear()
+        self._marks.clear()
+        self.show_points(np.empty(0), np.empty(0))
+
+    def retheme(self) -> None:
+        """Take the colours of the theme in use."""
+        super().retheme()
+        if self._bar is None:
+            return
+        colours = theme.current()
+        by_bias = self.coloured_by == "bias"
+        if by_bias:
+            self._bar.use_map(colours.colours_of_bias)
+        else:
+            self._bar.use_map(colours.colours_of_count, UNSEEN)
+        against = f" vs. {self.reference}" if self.reference else ""
+        self._bar.name(f"bias (V{against})" if by_bias else "time bins")
+        for label in self._labels:
+            label.setColor(colours.text)
+        self._colour_marks()
+        self._colour_cells()
+
+    # ---- inside ----
+
+    def _colour_cells(self) -> None:
+        if self._bar is None:
+            return
+        if self.coloured_by == "bias":
+            shown = self.bias_v
+            known = shown[np.isfinite(shown)]
+            low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
+        else:
+            shown = np.where(self.counts > 0, self.counts, np.nan)
+            low, high = 0.0, float(max(1, self.counts.max()))
+        self._image.setImage(shown, autoLevels=False)
+        self._place_image()
+        self._bar.show_levels(float(low), float(max(high, low + 1e-3)))
+
+    def _place_image(self) -> None:
+        x, y = np.log10(LIFETIME_EDGES_NS), np.log10(RATE_EDGES_HZ / 1e3)
+        self._image.setRect(QtCore.QRectF(x[0], y[0], x[-1] - x[0], y[-1] - y[0]))
+
+    def _name_states(self, lifetime_ns: NDArray[np.float64], rate_khz: NDArray[np.float64]) -> None:
+        names = {0: "X0", 1: "X-", 2: "X2-", 4: "X4-"}
+        shown = [k for k in names if k < len(lifetime_ns)]
+        while len(self._labels) < len(shown):
+            label = pg.TextItem(color=theme.current().text, anchor=(-0.15, 0.0))
+            self._labels.append(label)
+            self.item.addItem(label)
+        for label, k in zip(self._labels, shown, strict=False):
+            label.setText(names[k])
+            label.setPos(float(np.log10(lifetime_ns[k])), float(np.log10(rate_khz[k])))
+
+    def _colour_marks(self) -> None:
+        for bars, pen in self._marks.values():
+            bars.setData(pen=theme.pen(getattr(theme.current(), pen)))
+
+
+def _cells(
+    x: NDArray[np.float64], x_edges: NDArray[np.float64], y: NDArray[np.float64], y_edges: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Flat cell of each point, -1 outside the map and for nan."""
+    columns, rows = (
+        np.where(np.isfinite(v) & (v < edges[-1]), np.searchsorted(edges, v, "right") - 1, -1)
+        for v, edges in ((x, x_edges), (y, y_edges))
+    )
+    return np.where((columns >= 0) & (rows >= 0), columns * (len(y_edges) - 1) + rows, -1)
+
+
+def _means(cell: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of the values in each cell; nan where no value is known."""
+    known = (cell >= 0) & np.isfinite(values)
+    n = np.bincount(cell[known], minlength=CELLS[0] * CELLS[1])
+    total = np.bincount(cell[known], values[known], minlength=CELLS[0] * CELLS[1])
+    return np.divide(total, n, out=np.full(len(n), np.nan), where=n > 0).reshape(CELLS)
+
+
+def _finite(error: float) -> float:
+    return error if np.isfinite(error) else 0.0

@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from qdlab.analysis.twodes.phasing import fit_phase
+
+W3 = np.linspace(16500.0, 19500.0, 120)
+
+
+def signal():
+    peak = sum(a / (1 - 1j * (W3 - c) / 250) for a, c in ((1.0, 17900), (-0.6, 18700)))
+    return np.stack([peak, 0.8 * peak + 0.1j])
+
+
+@pytest.mark.parametrize("p0", [-2.9, -0.3, 0.3, 1.7, 3.1])
+def test_a_phase_error_is_found(p0):
+    turned = signal() * np.exp(-1j * (p0 + 2e-4 * (W3 - W3.mean())))
+    phase = fit_phase(turned, 7.0 * signal().real, W3)
+    assert np.exp(1j * phase.p0_rad) == pytest.approx(np.exp(1j * p0), abs=2e-5)
+    assert phase.p1_rad_per_cm == pytest.approx(2e-4, abs=1e-8)
+    np.testing.assert_allclose(turned * phase.factor(W3), signal(), atol=1e-4)
+
+
+def test_its_error_is_that_of_the_noise():
+    rng = np.random.default_rng(2)
+    clean, pulls = signal(), []
+    for _ in range(60):
+        noisy = clean.real + 0.05 * rng.normal(size=clean.shape)
+        phase = fit_phase(clean * np.exp(-0.3j), noisy, W3)
+        pulls.append((phase.p0_rad - 0.3) / phase.p0_err_rad)
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.3)
+
+
+def test_no_signal_is_refused():
+    with pytest.raises(ValueError, match="nothing to find a phase from"):
+        fit_phase(np.zeros((1, 120), complex), np.zeros((1, 120)), W3)
