@@ -33,6 +33,8 @@ _ELECTRONS = np.arange(MOST_ELECTRONS + 1)
 _BOUNDS = np.array([[1e-3, 1e-3, 0.0], [10.0, MOST_ELECTRONS, 20.0]])
 _START = np.array([1.0, 1.0, 0.3])
 _STEP = 1e-4
+_SHAPE_ERR = 0.01
+"""Electrons by which filling a shell of levels, against repulsion alone, moves the mean."""
 
 
 @dataclass(frozen=True)
@@ -86,16 +88,14 @@ class ChargeEstimator:
         misfit = chi2_per_bin(histogram, expected, len(parameters))
         value = _mean_and_sum(parameters)
         slope = np.array([_mean_and_sum(parameters + step) - value for step in _STEP * np.eye(3)]).T / _STEP
-        others = (
-            self._fit(histogram, exposure_s, other_hz, parameters)[0] for other_hz in self._others_hz
-        )
+        others = (self._fit(histogram, exposure_s, other_hz, parameters)[0] for other_hz in self._others_hz)
         off = np.array([_mean_and_sum(other) - value for other in others])
         variance = max(1.0, misfit) * np.diag(slope @ covariance @ slope.T) + (off**2).sum(axis=0)
         mean, accounted = value.tolist()
         missing = math.sqrt(max(0.0, (1.0 - accounted) ** 2 - float(variance[1])))
         return ChargeDistribution(
             _shares(parameters),
-            Ratio(mean, math.hypot(math.sqrt(variance[0]), missing * (mean + 2.0))),
+            Ratio(mean, math.hypot(math.sqrt(variance[0]), _SHAPE_ERR, missing * (mean + 2.0))),
             Ratio(accounted, math.sqrt(variance[1])),
             misfit,
         )

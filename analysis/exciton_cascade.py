@@ -45,9 +45,7 @@ def photons_in_exponentials(
     return (rates_per_ns * yields) @ populations * (1.0 - survive) / rates_per_ns
 
 
-def _populations(
-    at_pulse: NDArray[np.floating], rates_per_ns: NDArray[np.floating]
-) -> NDArray[np.floating]:
+def _populations(at_pulse: NDArray[np.floating], rates_per_ns: NDArray[np.floating]) -> NDArray[np.floating]:
     """Amplitude of exp(-rate m * time) in the probability of k pairs, shape (k, m) counted from one pair.
 
     The solution of the chain k -> k - 1 by H. Bateman, Proc. Cambridge Philos. Soc. 15, 423 (1910).

@@ -140,6 +140,11 @@ class LiveFlid:
         self.points = LiveFlidPoints(centre_s, net_hz, found.lifetime_ns, at_v)
         self._count(self.points)
 
+    def spread(self, histograms: NDArray[np.uint32]) -> NDArray[np.float64]:
+        """The sum of FLID histograms as a decay at full resolution: each bin's photons spread evenly over it."""
+        edges = self._estimator.edges_bins
+        return np.repeat(histograms.sum(axis=0) / np.diff(edges), np.diff(edges))
+
     def _count(self, points: LiveFlidPoints) -> None:
         seen = np.isfinite(points.lifetime_ns) & (points.net_rate_hz > 0)
         cells = [

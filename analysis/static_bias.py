@@ -262,13 +262,12 @@ def _at_potential(
 def _rate_and_fano(time_s: NDArray[np.floating], exposure_s: float) -> tuple[Ratio, Ratio]:
     """Mean rate of photons at `time_s` in a window from 0, and the Fano factor of its whole milliseconds."""
     rate_hz = len(time_s) / exposure_s
-    errors_hz = [math.sqrt(max(1, len(time_s))) / exposure_s]
     parts = np.histogram(time_s, PARTS, (0.0, exposure_s))[0] * (PARTS / exposure_s)
-    errors_hz.append(float(parts.std(ddof=1)) / math.sqrt(PARTS))
+    error_hz = max(math.sqrt(max(1, len(time_s))) / exposure_s, _error_from_parts(parts))
     n = int(exposure_s / FANO_BIN_S)
     counts = np.bincount((time_s / FANO_BIN_S).astype(np.int64), minlength=n)[:n]
     fano = float(counts.var(ddof=1) / counts.mean()) if len(time_s) and n > 1 else math.nan
-    return Ratio(rate_hz, max(errors_hz)), Ratio(fano, fano * math.sqrt(2 / max(1, n - 1)))
+    return Ratio(rate_hz, error_hz), Ratio(fano, fano * math.sqrt(2 / max(1, n - 1)))
 
 
 def _flid_bins(hold: HeldPotential, binned: PhotonEngine) -> tuple[int, int]:
@@ -288,7 +287,13 @@ def _lifetime_scatter_ns(
         return 0.0
     parts = histograms[: each * PARTS].reshape(PARTS, each, -1).sum(axis=1)
     found_ns = estimator.estimate(parts, each * bin_s).lifetime_ns
-    return float(found_ns.std(ddof=1)) / math.sqrt(PARTS) if np.isfinite(found_ns).all() else 0.0
+    return _error_from_parts(found_ns) if np.isfinite(found_ns).all() else 0.0
+
+
+def _error_from_parts(values: NDArray[np.floating]) -> float:
+    """Standard error of the mean of a few parts: the standard deviation of Student's t with so few."""
+    n = len(values)
+    return float(values.std(ddof=1)) / math.sqrt(n) * math.sqrt((n - 1) / (n - 3))
 
 
 def _flid(index: int, hold: HeldPotential, binned: PhotonEngine, estimator: LifetimeEstimator) -> FlidPoints:

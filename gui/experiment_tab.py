@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qtpy import QtWidgets
+from qtpy import QtCore, QtWidgets
 
 if TYPE_CHECKING:
     from ..formats.run_file import RunFile
     from ..procedures.analyses import RunAnalysis
     from ..procedures.rig_procedure import RigProcedure
+    from ..procedures.station_monitor import StationMonitor
 
 
 class ExperimentTab(QtWidgets.QWidget):
@@ -27,6 +28,12 @@ class ExperimentTab(QtWidgets.QWidget):
     """Names of the shipped experiments that this tab offers; the first is its default."""
     kinds: ClassVar[tuple[str, ...]] = ()
     """Kinds of run (`RigProcedure.kind`) that this tab shows."""
+
+    point_chosen = QtCore.Signal(float, float, float)
+    """A place (x, y, z in micrometres) that the next run shall have."""
+
+    def use_monitor(self, monitor: StationMonitor) -> None:
+        """The station that is held from now on while no run does."""
 
     def begin(self, procedure: RigProcedure) -> None:
         """A run of one of this tab's kinds is about to connect: prepare empty views."""

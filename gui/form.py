@@ -241,8 +241,10 @@ class ExperimentForm(QtWidgets.QWidget):
         while self.rows.rowCount():
             self.rows.removeRow(0)
         self.title.setText(self.experiment.title)
+        self.title.setCursorPosition(0)
         self.fields = {}
-        for key, parameter in self.parameters.items():
+        for key in self.experiment.parameters:  # in the order in which the procedure declares them
+            parameter = self.parameters[key]
             field = _field(parameter)
             _put(field, _text(self.experiment.parameters[key]))
             field.setObjectName(key)
@@ -343,7 +345,8 @@ def _field(parameter: Parameter) -> QtWidgets.QLineEdit | QtWidgets.QComboBox:
 
 
 def _label(parameter: Parameter) -> str:
-    return f"{parameter.name} ({parameter.units})" if parameter.units else parameter.name
+    units = (parameter.units or "").replace("um", "µm")
+    return f"{parameter.name} ({units})" if units else parameter.name
 
 
 def _help(key: str, parameter: Parameter) -> str:

@@ -49,6 +49,11 @@ class LiveView(QtCore.QObject):
         self._ended.set()
         self._drawn.set()
 
+    @property
+    def alive(self) -> bool:
+        """True while its thread runs."""
+        return self._thread.is_alive()
+
     def join(self) -> None:
         """Wait for its thread, after `end`."""
         self._thread.join()

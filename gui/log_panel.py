@@ -24,7 +24,9 @@ class _Keeper(logging.Handler):
         self.records: deque[logging.LogRecord] = deque(maxlen=MOST_LINES)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.records.append(record)
+        """Keep a record; of other packages only errors."""
+        if record.name.startswith("qdlab") or record.levelno >= logging.ERROR:
+            self.records.append(record)
 
 
 class LogPanel(QtWidgets.QWidget):
@@ -38,7 +40,7 @@ class LogPanel(QtWidgets.QWidget):
         self.level.addItems(LEVELS)
         self.level.currentTextChanged.connect(lambda name: self._keeper.setLevel(name))
         clear = QtWidgets.QPushButton("Clear")
-        clear.clicked.connect(self.text.clear)
+        clear.clicked.connect(self._clear)
         bar = QtWidgets.QHBoxLayout()
         bar.addWidget(QtWidgets.QLabel("from level"))
         bar.addWidget(self.level)
@@ -48,6 +50,8 @@ class LogPanel(QtWidgets.QWidget):
         layout.setContentsMargins(6, 4, 6, 6)
         layout.addLayout(bar)
         layout.addWidget(self.text, 1)
+        self._shown: deque[logging.LogRecord] = deque(maxlen=MOST_LINES)
+        theme.notifier.changed.connect(self._draw_again)
         self._format = logging.Formatter("%(asctime)s", "%H:%M:%S")
         self._keeper = _Keeper()
         self._own = logging.getLogger("qdlab")
@@ -62,13 +66,24 @@ class LogPanel(QtWidgets.QWidget):
         """Draw what has come since the last time."""
         records = self._keeper.records
         for _ in range(min(LINES_AT_ONCE, len(records))):
-            self.text.appendHtml(self._line(records.popleft()))
+            self._shown.append(records.popleft())
+            self.text.appendHtml(self._line(self._shown[-1]))
 
     def close_log(self) -> None:
         """Take no more records; called when the window closes."""
         self._timer.stop()
         logging.getLogger().removeHandler(self._keeper)
         self._own.setLevel(self._old_level)
+
+    def _clear(self) -> None:
+        self._shown.clear()
+        self.text.clear()
+
+    def _draw_again(self) -> None:
+        """In the colours of another theme."""
+        self.text.clear()
+        for record in list(self._shown)[-LINES_AT_ONCE:]:
+            self.text.appendHtml(self._line(record))
 
     def _line(self, record: logging.LogRecord) -> str:
         colours = theme.current()

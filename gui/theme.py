@@ -183,10 +183,12 @@ _STYLE_SHEET = """
 QMainWindow::separator { background: %(line)s; width: 3px; height: 3px; }
 QDockWidget { font-weight: bold; }
 QDockWidget::title { background: %(window)s; padding: 5px 8px; }
-QLineEdit, QComboBox, QSpinBox, QPlainTextEdit, QTableView, QTableWidget, QListView, QTreeView {
+QLineEdit, QPlainTextEdit, QTableView, QTableWidget, QListView, QTreeView {
     background: %(panel)s; border: 1px solid %(line)s; border-radius: 4px;
     selection-background-color: %(accent)s; selection-color: %(panel)s; }
-QLineEdit, QComboBox, QSpinBox { padding: 3px 6px; min-height: 20px; }
+QLineEdit { padding: 3px 6px; min-height: 20px; }
+QComboBox QLineEdit, QSpinBox QLineEdit { border: none; padding: 0; }
+QComboBox, QSpinBox { min-height: 28px; }
 QLineEdit:focus, QPlainTextEdit:focus { border: 1px solid %(accent)s; }
 QLineEdit[wrong="true"], QPlainTextEdit[wrong="true"] { border: 2px solid %(bad)s; }
 QPushButton { background: %(panel)s; border: 1px solid %(line)s; border-radius: 4px;
@@ -207,7 +209,7 @@ QLabel[verdict="bad"] { color: %(bad)s; }
 QHeaderView::section { background: %(window)s; border: none; border-bottom: 1px solid %(line)s;
     padding: 4px 6px; }
 QTabBar::tab { padding: 7px 16px; }
-QTabBar::tab:selected { font-weight: bold; color: %(accent)s; }
+QTabBar::tab:selected { color: %(accent)s; }
 QProgressBar { border: 1px solid %(line)s; border-radius: 4px; text-align: center;
     background: %(panel)s; min-height: 18px; }
 QProgressBar::chunk { background: %(accent)s; border-radius: 3px; }

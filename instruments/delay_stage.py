@@ -16,6 +16,7 @@ FS_PER_MM = 1e12 / 299_792_458.0
 """Time in femtoseconds that light in vacuum needs for a millimetre."""
 
 _POLL_S = 0.005
+_SETTLING_S = 0.1  # for estimates: ramps, and the servo
 _INVERSION_MM = 1e-10
 
 
@@ -89,13 +90,11 @@ class DelayScale:
 class DelayStage(Device):
     """One optical delay line; setpoints and readings in femtoseconds.
 
-    `limits_fs` and `limits_mm` are how far it may go on this rig; both hold. With `approach_mm` every target is
-    come to from below, by going that much further down first, so that play in the drive does not matter.
-    `tolerance_mm` is how far from its target a move may end.
+    `limits_fs` and `limits_mm` are how far it may go on this rig; both hold. With `approach_mm` every target
+    is come to from below, by going that much further down first, so that play in the drive does not matter.
+    `tolerance_mm` is how far from its target a move may end, `settle_s` how long it rests there before that
+    is measured.
     """
-
-    settle_s = 0.1
-    """How long it takes to settle after a move, for estimates."""
 
     def __init__(
         self,
@@ -107,13 +106,14 @@ class DelayStage(Device):
         limits_mm: Limits,
         approach_mm: float = 0.0,
         tolerance_mm: float = 1e-4,
+        settle_s: float = 0.0,
     ) -> None:
         scale.check(limits_mm)
         if not approach_mm >= 0:
             raise ValueError(f"{name}: approach_mm = {approach_mm!r} must not be negative")
         self.name, self._clock = name, clock
         self.scale, self.limits_fs, self.limits_mm = scale, limits_fs, limits_mm
-        self.approach_mm, self.tolerance_mm = approach_mm, tolerance_mm
+        self.approach_mm, self.tolerance_mm, self.settle_s = approach_mm, tolerance_mm, settle_s
 
     # ---- where it is ----
 
@@ -144,7 +144,7 @@ class DelayStage(Device):
     # ---- moves ----
 
     def check(self, delay_fs: float) -> float:
-        """The position for a delay, in millimetres; raises OutOfRangeError beyond the limits, sends nothing."""
+        """The position for a delay, in millimetres; sends nothing, raises OutOfRangeError beyond the limits."""
         self.limits_fs.check(delay_fs, f"{self.name}: delay_fs")
         what = f"{self.name}: position_mm for a delay of {delay_fs!r} fs"
         return self.limits_mm.check(self.scale.position_mm(delay_fs), what)
@@ -213,13 +213,14 @@ class DelayStage(Device):
                 f"{self.name}: not settled within {timeout_s:.3g} s, at {self.position_mm:.6f} mm instead of "
                 f"{target_mm:.6f} mm; see whether something blocks the carriage"
             )
+        self._clock.sleep(self.settle_s)
         reached_mm = self.position_mm
         if abs(reached_mm - target_mm) > self.tolerance_mm:
             raise NotOnTargetError(
-                f"{self.name}: the move to {target_mm:.6f} mm ended at {reached_mm:.6f} mm; it was stopped on "
-                "the way, or the controller's own window is wider than tolerance_mm"
+                f"{self.name}: the move to {target_mm:.6f} mm ended at {reached_mm:.6f} mm; it was stopped "
+                "on the way, or the controller's own window is wider than tolerance_mm"
             )
         return reached_mm
 
     def _move_s(self, distance_mm: float) -> float:
-        return distance_mm / self.velocity_mm_s + self.settle_s
+        return distance_mm / self.velocity_mm_s + _SETTLING_S + self.settle_s

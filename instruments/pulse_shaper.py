@@ -21,6 +21,7 @@ NM_CM = 1e7
 """Wavelength in nm times wavenumber in cm-1."""
 
 _ROUNDING = 1e-9
+_CLOCK_STEP_S = 1e-9
 
 
 class NotSettledError(InstrumentError):
@@ -63,9 +64,7 @@ class PulseTrain:
         """M(w) = sum of the pulses' factors at each wavenumber (complex, shape of `wavenumber_cm`)."""
         w = RAD_FS_PER_CM * (wavenumber_cm - self.rotating_frame * self.carrier_cm)
         mask = np.zeros(wavenumber_cm.shape, np.complex128)
-        for delay_fs, phase, amplitude in zip(
-            self.delays_fs, self.phases_rad, self.amplitudes, strict=True
-        ):
+        for delay_fs, phase, amplitude in zip(self.delays_fs, self.phases_rad, self.amplitudes, strict=True):
             mask += amplitude * np.exp(1j * (w * delay_fs + phase))
         return mask
 
@@ -96,7 +95,7 @@ class PulseShaper(Device):
     @property
     @abstractmethod
     def window_fs(self) -> float:
-        """Get the time window T in femtoseconds (float): delays of up to half of it, either way, are usable."""
+        """Get the time window T in femtoseconds (float): delays up to half of it, either way, are usable."""
 
     @property
     @abstractmethod
@@ -117,7 +116,7 @@ class PulseShaper(Device):
         total = math.fsum(train.amplitudes)
         if not (all(a >= 0 for a in train.amplitudes) and total <= 1 + _ROUNDING):
             raise OutOfRangeError(
-                f"{self.name}: amplitudes {train.amplitudes} add up to {total:.6g}; a shaper cannot amplify, so "
+                f"{self.name}: amplitudes {train.amplitudes} add up to {total:.6g}; a shaper cannot amplify: "
                 f"they must not be negative and add up to 1 at most (each of {len(train.amplitudes)} equal "
                 f"pulses to 1/{len(train.amplitudes)})"
             )
@@ -140,7 +139,8 @@ class PulseShaper(Device):
     @property
     def settle_remaining_s(self) -> float:
         """Get the time in seconds until `settled` (float, 0 when it is)."""
-        return max(0.0, self._changed_s + self.settle_s - self._clock.now())
+        remaining_s = self._changed_s + self.settle_s - self._clock.now()
+        return remaining_s if remaining_s > _CLOCK_STEP_S else 0.0
 
     def wait_settled(self) -> None:
         """Let the rig's clock run until `settled`."""

@@ -51,6 +51,8 @@ class StageCapabilities:
     """How long before and after each line the fast axis must already run at constant speed."""
     lead_um: float = 0.0
     """How far beyond that it swings when it turns round."""
+    delay_s: float = 0.0
+    """About how late it follows its target along a line."""
 
 
 @dataclass(frozen=True)

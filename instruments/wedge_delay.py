@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,8 @@ _LIGHT_UM_PER_FS = 0.299792458
 _STEP = 1e-3  # relative step of the derivatives of the index
 
 
-class Glass(NamedTuple):
+@dataclass(frozen=True)
+class Glass:
     """Sellmeier coefficients: n^2 = 1 + sum of strength wavelength^2 / (wavelength^2 - resonance_um^2)."""
 
     strength: tuple[float, float, float]
@@ -51,7 +51,7 @@ CALCIUM_FLUORIDE = Glass((0.5675888, 0.4710914, 3.8484723), (0.050263605, 0.1003
 
 @dataclass(frozen=True)
 class WedgeScale(DelayScale):
-    """The delay of a wedge pair: `fs_per_mm` is that of the envelope (group delay) at the reference wavelength.
+    """The delay of a wedge pair: `fs_per_mm` is that of the envelope (group delay) at one wavelength.
 
     `phase_fs_per_mm` is the delay of the carrier per millimetre of travel, `gvd_fs2_per_mm` the dispersion
     that the glass adds.
@@ -88,8 +88,8 @@ class WedgeScale(DelayScale):
     ) -> WedgeScale:
         """The scale that follows from a scan of the wedge, with the fringes of two pulses at each position.
 
-        `phase_rad` [positions, frequencies] is the fringe phase, unwrapped along the positions and growing with
-        the delay. At each angular frequency it grows with position by slope(w) = w times the phase delay per
+        `phase_rad` [positions, frequencies] is the fringe phase, unwrapped along the positions and growing
+        with the delay. At each angular frequency it grows with position by slope(w) = w times the phase delay per
         millimetre; the derivative of slope(w) is the group delay, its second one the dispersion.
         """
         slope = np.polyfit(position_mm, phase_rad, 1)[0]

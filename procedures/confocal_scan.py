@@ -61,7 +61,7 @@ class ConfocalScan(FieldProcedure):
         grid, stage = self.field_grid(), self.rig.stage
         x_um, y_um = ((edges[:-1] + edges[1:]) / 2 for edges in grid)
         zero_s, points = self.record.header["photons"]["start_s"], []
-        self.live_field = live = self.live_field or LiveField(self.photons, grid)
+        self.live_field = live = self.live_field or LiveField(self.photons, grid, stage.capabilities.delay_s)
         with self.photons.collecting() as photons:
             live.begin_points(points, photons, self.dwell_s)
             try:

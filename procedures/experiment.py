@@ -53,7 +53,10 @@ def experiment_of(about: Experiment, values: Mapping[str, object]) -> tuple[Expe
     procedure = _procedure_class(about.procedure, where="experiment")()
     for key, value in {**about.parameters, **values}.items():
         _set(procedure, key, value, where="parameter")
-    return about.model_copy(update={"parameters": procedure.parameter_values()}), procedure
+    values = procedure.parameter_values()
+    return about.model_copy(
+        update={"parameters": {key: values[key] for key in _as_written(procedure)}}
+    ), procedure
 
 
 def save_experiment(path: Path, experiment: Experiment) -> None:
@@ -68,6 +71,12 @@ def save_experiment(path: Path, experiment: Experiment) -> None:
     lines += ["", "[parameters]"]
     lines += [f"{key} = {_toml(value)}" for key, value in experiment.parameters.items()]
     write_atomically(path, "\n".join(lines) + "\n")
+
+
+def _as_written(procedure: RigProcedure) -> list[str]:
+    """The keys of the parameters in the order in which the class, and before it its bases, declare them."""
+    known = procedure.parameter_objects()
+    return [key for part in reversed(type(procedure).__mro__) for key in vars(part) if key in known]
 
 
 def _toml(value: object) -> str:
@@ -95,7 +104,8 @@ def _set(procedure: RigProcedure, key: str, value: object, *, where: str) -> Non
     parameters = procedure.parameter_objects()
     if key not in parameters:
         raise ConfigError(f"{where}: unknown key {key!r}; known keys: {', '.join(parameters)}")
-    if isinstance(value, str) and where.endswith("[parameters]"):
+    written_as_text = hasattr(parameters[key], "choices")
+    if isinstance(value, str) and where.endswith("[parameters]") and not written_as_text:
         raise ConfigError(f"{where}: {key} = {value!r}: must be a number, not text")
     try:
         procedure.set_parameters({key: value})

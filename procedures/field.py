@@ -58,7 +58,7 @@ class FieldProcedure(PhotonProcedure):
         """Scan the field once at the present height; the image is stored, also that of a scan that fails."""
         grid, stage = self.field_grid(), self.rig.stage
         done: list[LineData] = []
-        self.live_field = live = self.live_field or LiveField(self.photons, grid)
+        self.live_field = live = self.live_field or LiveField(self.photons, grid, stage.capabilities.delay_s)
 
         def keep(data: LineData) -> None:
             done.append(data)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..analysis.scan_image import (
     Grid,
@@ -22,10 +24,10 @@ from .stage_scan import during, planned_track, track_until
 if TYPE_CHECKING:
     from .stage_scan import LineData
 
-REGISTER_LINES = 16
-"""Forth and back are brought together by so many of the last lines."""
-REGISTER_EVERY = 8
-"""It is tried again after so many more lines, until it is clear."""
+REGISTER_EVERY = 16
+"""After so many lines it is tried to bring forth and back together, until it is clear how."""
+REGISTER_LINES = 64
+"""At most so many of the last lines tell."""
 
 Image = Callable[[], ScanImage | None]
 
@@ -34,11 +36,12 @@ class LiveField:
     """The image of one field as it grows: parts that have ended and the one that goes on.
 
     The run says what begins and ends; `image` may be called by one other thread. Until a scan has ended and
-    its measured path is known, photons are placed by the planned path, late by what forth and back tell.
+    its measured path is known, photons are placed by the planned path, late by what forth and back tell, and
+    by the stage's usual delay (`delay_s`) while these do not tell.
     """
 
-    def __init__(self, recording: PhotonRecording, grid: Grid) -> None:
-        self.grid = grid
+    def __init__(self, recording: PhotonRecording, grid: Grid, delay_s: float = 0.0) -> None:
+        self.grid, self._delay_s = grid, delay_s
         self._recording = recording
         self._ended: list[ScanImage] = []
         self._going_on: Image | None = None
@@ -54,7 +57,9 @@ class LiveField:
 
     def begin_lines(self, about: dict[str, Any], photons: Collected) -> None:
         """A scan was started: what was planned, and where its photons will be."""
-        self._going_on = _Lines(about, photons, self._recording, self.grid)
+        self._going_on = _Lines(
+            {**about, "start_s": about["start_s"] + self._delay_s}, photons, self._recording, self.grid
+        )
 
     def end_lines(self, data: LineData) -> None:
         """A scan has ended: its photons on the measured path."""
@@ -90,7 +95,7 @@ class _Lines:
     ) -> None:
         self._planned, self._period_s = planned_track(about), about["line_period_s"]
         self._photons, self._recording, self._grid = photons, recording, grid
-        self._registered, self._tried_lines = False, 0
+        self._register_at: float = REGISTER_EVERY
 
     def __call__(self) -> ScanImage | None:
         """The image so far; None before the first line has ended."""
@@ -98,20 +103,18 @@ class _Lines:
         lines = int((end_s - self._planned.time_s[0]) / self._period_s)
         if lines < 1:
             return None
-        if not self._registered and lines >= self._tried_lines + REGISTER_EVERY:
-            self._register(photon_s, lines)
+        if lines >= self._register_at:
+            self._register_at = math.inf if self._register(photon_s, lines) else lines + REGISTER_EVERY
         track = track_until(self._planned, end_s)
         return make_image(during(photon_s, track), track, self._grid)
 
-    def _register(self, photon_s: np.ndarray, lines: int) -> None:
-        """Shift the planned path to where forth and back agree, if the last lines tell."""
-        self._tried_lines = lines
+    def _register(self, photon_s: NDArray[np.floating], lines: int) -> bool:
+        """Shift the planned path to where forth and back agree; False where the last lines do not tell."""
         last = slice(max(0, 2 * (lines - REGISTER_LINES)), 2 * lines)
         track = Track(*(values[last] for values in self._planned))
         edges_um = self._grid.slow_um
         from_row, to_row = np.searchsorted(edges_um, [track.slow_um.min(), track.slow_um.max()])
         rows = Grid(self._grid.fast_um, edges_um[max(0, from_row - 1) : to_row + 1])
         lag = find_lag(during(photon_s, track), track, rows)
-        if lag.found:
-            self._registered = True
-            self._planned = self._planned._replace(time_s=self._planned.time_s + lag.lag_s)
+        self._planned = self._planned._replace(time_s=self._planned.time_s + lag.lag_s)
+        return lag.found

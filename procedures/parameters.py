@@ -113,3 +113,22 @@ class PointParameter(Parameter):
 def point(name: str) -> Any:
     """Declare a PointParameter, none by default; the attribute is a tuple of three floats, or empty."""
     return PointParameter(name, default=())
+
+
+class ChoiceParameter(Parameter):
+    """One of a few words."""
+
+    def __init__(self, name: str, *, choices: tuple[str, ...], **kwargs: Any) -> None:
+        self.choices = choices
+        super().__init__(name, **kwargs)
+
+    def convert(self, value: Any) -> str:
+        """The word as it is; raises ValueError with those allowed for any other."""
+        if value not in self.choices:
+            raise ValueError(f"{value!r} is not one of: {', '.join(self.choices)}")
+        return value
+
+
+def choice(name: str, *choices: str) -> Any:
+    """Declare a ChoiceParameter, the first choice by default; the attribute is a str on a procedure."""
+    return ChoiceParameter(name, choices=choices, default=choices[0])

@@ -162,7 +162,7 @@ class CounterKeeper(Keeper[PhotonCounter]):
         limit_hz = self.hold.rig.count_rate_limit_hz
         numbers = {"sync_rate_hz": Number("sync", self.device.sync_rate_hz, "Hz")}
         for channel, rate_hz in enumerate(self.device.count_rates_hz()):
-            numbers[f"rate_{channel}_hz"] = Number(f"detector {channel}", rate_hz, "Hz", upper=limit_hz)
+            numbers[f"rate_{channel}_hz"] = Number(f"detector {channel}", rate_hz, "c/s", upper=limit_hz)
         self.read_at_s = self.hold.rig.clock.now()
         warnings = self.device.warnings()
         return ({"warning": " ".join(warnings)} if warnings else {}), numbers

@@ -162,7 +162,7 @@ class StationMonitor:
             return {}
         limit_hz = run.rig.count_rate_limit_hz
         return {
-            f"rate_{channel}_hz": Number(f"detector {channel}", float(rate_hz), "Hz", upper=limit_hz)
+            f"rate_{channel}_hz": Number(f"detector {channel}", float(rate_hz), "c/s", upper=limit_hz)
             for channel, rate_hz in enumerate(photons.rates_hz)
         }
 

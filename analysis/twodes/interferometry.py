@@ -49,13 +49,14 @@ class Interferometer:
         even = self._even_cm
         return even[self._lit]
 
-    def fields(self, counts: ArrayLike) -> NDArray[np.complexfloating]:
-        """Complex signal S(w3) of frames (dark subtracted), shape (..., pixels) to (..., wavenumbers).
+    def fields(self, fringes: ArrayLike) -> NDArray[np.complexfloating]:
+        """Complex signal S(w3) of fringes (counts without LO and dark), (..., pixels) to (..., wavenumbers).
 
-        The scale is that of `|E_LO|` = square root of counts: `counts = |E_LO|^2 + 2 Re(conj(E_LO) S)`.
+        Fringes may be complex sums over a phase cycle: that gives the same sum of the fields. The scale is
+        that of `|E_LO|` = square root of counts: `counts = |E_LO|^2 + 2 Re(conj(E_LO) S)`.
         """
-        fringes = np.asarray(counts, float) - self.lo_counts
-        even = make_interp_spline(self._pixel_order, fringes[..., self._order], k=3, axis=-1)(self._even_cm)
+        ordered = np.asarray(fringes)[..., self._order]
+        even = make_interp_spline(self._pixel_order, ordered, k=3, axis=-1)(self._even_cm)
         amplitude = np.sqrt(np.maximum(self._lo_even, WEAKEST_LO * self._lo_even.max()))
         spectrum = np.where(self._lit, even / amplitude, 0.0)
         delays = np.fft.fft(spectrum, axis=-1) * self._gate

@@ -1,8 +1,8 @@
 """The phase that heterodyned maps still miss, from pump-probe spectra (projection-slice theorem).
 
-The map's integral over w1 is the signal at t1 = 0, whose real part is the spectrally resolved pump-probe signal
-(J. D. Hybl, A. A. Ferro and D. M. Jonas, J. Chem. Phys. 115, 6606 (2001)). What local oscillator and optics add,
-`exp(i (p0 + p1 (w3 - w0)))`, is fitted to make them equal.
+The map's integral over w1 is the signal at t1 = 0, whose real part is the spectrally resolved pump-probe
+signal (J. D. Hybl, A. A. Ferro and D. M. Jonas, J. Chem. Phys. 115, 6606 (2001)). What local oscillator and
+optics add, `exp(i (p0 + p1 (w3 - w0)))`, is fitted to make them equal.
 """
 
 from __future__ import annotations

@@ -11,14 +11,14 @@ from qtpy import QtCore, QtWidgets
 
 from .. import theme
 from .colour_bar import ColourBar
-from .plot import TOP_LEFT, Plot
+from .plot import TOP_LEFT, Plot, colour_of
 
 LIFETIME_EDGES_NS: NDArray[np.float64] = np.geomspace(0.3, 300.0, 121)
 RATE_EDGES_HZ: NDArray[np.float64] = np.geomspace(500.0, 80_000.0, 91)
 """Edges of the map's cells, of equal width on a logarithmic scale."""
 CELLS = len(LIFETIME_EDGES_NS) - 1, len(RATE_EDGES_HZ) - 1
 UNSEEN = 0.15
-"""Part of the count's colours that would not stand out from the panel."""
+"""Part of the first colours that would not stand out from the panel."""
 ColouredBy = Literal["count", "bias"]
 
 
@@ -82,11 +82,11 @@ class FlidMap(Plot):
 
     def show_mark(
         self, name: str, lifetime_ns: float, net_rate_hz: float, lifetime_err_ns: float = 0.0,
-        net_rate_err_hz: float = 0.0, *, pen: str = "bad",
+        net_rate_err_hz: float = 0.0, *, pen: str = "bad", legend: bool = True,
     ) -> None:  # fmt: skip
-        """Mark one point, with its standard errors, under a name."""
+        """Mark one point, with its standard errors, under a name, which the legend tells or not."""
         x, y = np.array([lifetime_ns]), np.array([net_rate_hz / 1e3])
-        self.draw(name, x, y, pen, width=0.0, symbol="s", symbolSize=9, legend=name)
+        self.draw(name, x, y, pen, width=0.0, symbol="s", symbolSize=9, legend=name if legend else None)
         if name not in self._marks:
             self._marks[name] = (pg.ErrorBarItem(), pen)
             self.item.addItem(self._marks[name][0])
@@ -123,7 +123,7 @@ class FlidMap(Plot):
         colours = theme.current()
         by_bias = self.coloured_by == "bias"
         if by_bias:
-            self._bar.use_map(colours.colours_of_bias)
+            self._bar.use_map(colours.colours_of_bias, UNSEEN if colours.name == "dark" else 0.0)
         else:
             self._bar.use_map(colours.colours_of_count, UNSEEN)
         against = f" vs. {self.reference}" if self.reference else ""
@@ -166,7 +166,7 @@ class FlidMap(Plot):
 
     def _colour_marks(self) -> None:
         for bars, pen in self._marks.values():
-            bars.setData(pen=theme.pen(getattr(theme.current(), pen)))
+            bars.setData(pen=theme.pen(colour_of(pen)))
 
 
 def _cells(

@@ -8,14 +8,14 @@ from numpy.typing import ArrayLike
 from qtpy import QtWidgets
 
 from .. import theme
-from .plot import Curve, Plot
+from .plot import Curve, Plot, steady_range
 from .right_axis import RightAxis
 
 
 class G2Plot(Plot):
-    """Pairs against delay (µs) on the left axis; each peak over the mean of the lagging ones on the right.
+    """Pairs per bin of delay (µs) on the left axis, all pairs of each peak on the right one.
 
-    The peak at zero delay, g2(0), is told with its standard error.
+    What they come to, g2(0) with its standard error, stands above.
     """
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
@@ -23,11 +23,11 @@ class G2Plot(Plot):
         super().__init__("delay, detector 1 after detector 0 (µs)", "pairs", parent=parent)
         self.value: tuple[float, float] | None = None
         """g2(0) and its standard error as told; None where they are not known."""
-        self._right = RightAxis(self, "peak over lagging peaks", "bias")
+        self._peak_range: tuple[float, float] | None = None
+        self._right = RightAxis(self, "pairs in the peak", "bias")
         self._peaks = pg.PlotDataItem(symbol="o", symbolSize=8, pen=None)
         self._bars = pg.ErrorBarItem()
-        self._one = pg.InfiniteLine(1.0, angle=0)
-        for item in (self._one, self._bars, self._peaks):
+        for item in (self._bars, self._peaks):
             self._right.add(item)
         self.item.setTitle(" ")
         self.retheme()
@@ -45,15 +45,16 @@ class G2Plot(Plot):
         self.follow_x(-reach_us, reach_us, steady=False)
         self.follow_y(0.0, max(1.0, pairs.max()))
 
-    def show_peaks(self, delay_ns: ArrayLike, ratio: ArrayLike, error: ArrayLike) -> None:
-        """Show each peak over the mean of the lagging ones, with standard errors, at its delay (ns)."""
-        delay_us, ratio, error = (np.asarray(a, float) for a in (delay_ns, ratio, error))
-        delay_us = delay_us / 1e3
-        self._peaks.setData(delay_us, ratio)
-        self._bars.setData(x=delay_us, y=ratio, height=2 * error)
-        highest = float(np.max(ratio + error, initial=1.0))
+    def show_peaks(self, delay_ns: ArrayLike, pairs: ArrayLike) -> None:
+        """Show the pairs of each peak at its delay (ns), with their Poisson errors."""
+        delay_us, pairs = np.asarray(delay_ns, float) / 1e3, np.asarray(pairs, float)
+        self._peaks.setData(delay_us, pairs)
+        self._bars.setData(x=delay_us, y=pairs, height=2 * np.sqrt(np.maximum(pairs, 1.0)))
         if self._right is not None:
-            self._right.show_range(0.0, max(1.6, float(np.ceil(highest * 4)) / 4))
+            self._peak_range = steady_range(
+                self._peak_range, 0.0, float(pairs.max(initial=1.0)), at_zero=True
+            )
+            self._right.show_range(*self._peak_range)
 
     def show_value(self, value: float | None, error: float | None, *, told: str = "g2(0)") -> None:
         """Tell g2(0) and its standard error above the plot; None where they are not known yet."""
@@ -77,7 +78,7 @@ class G2Plot(Plot):
         super().clear()
         self._peaks.setData(np.empty(0), np.empty(0))
         self._bars.setData(x=np.empty(0), y=np.empty(0), height=np.empty(0))
-        self.value = None
+        self.value, self._peak_range = None, None
         self.item.setTitle(" ")
 
     def retheme(self) -> None:
@@ -91,6 +92,5 @@ class G2Plot(Plot):
         self._peaks.setSymbolBrush(colours.bias)
         self._peaks.setSymbolPen(None)
         self._bars.setData(pen=theme.pen(colours.bias))
-        self._one.setPen(theme.pen(colours.faint, 1.0, dashed=True))
         if self._right is not None:
             self._right.retheme()

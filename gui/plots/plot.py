@@ -29,7 +29,7 @@ class LogAxis(pg.AxisItem):
         """Major ticks with numbers, then minor ones without."""
         decades = range(math.floor(minVal), math.ceil(maxVal) + 1)
         room = size / max(maxVal - minVal, 1e-9)  # pixels per decade
-        steps = (1, 2, 5) if room > 110 else (1, 3) if room > 60 else (1,)
+        steps = (1, 2, 5) if room > 130 else (1, 3) if room > 75 else (1,)
         every = max(1, math.ceil(40 / room))
         major = [k + math.log10(m) for k in decades if k % every == 0 for m in steps]
         minor = [k + math.log10(m) for k in decades for m in range(2, 10)] if room > 25 else []
@@ -76,17 +76,19 @@ class Plot(pg.PlotWidget):
         super().__init__(
             parent, axisItems={side: (LogAxis if log else pg.AxisItem)(side) for side, log in axes.items()}
         )
+        del self.clear  # pyqtgraph puts the item's own in front of the method: it would take everything away
         self.log_x, self.log_y, self.following = log_x, log_y, True
         self._lines: dict[str, tuple[pg.PlotDataItem, str, float]] = {}
         self._wanted: dict[str, tuple[float, float] | None] = {"x": None, "y": None}
         item = self.item
         item.hideButtons()
+        item.setContentsMargins(2, 8, 10, 2)  # half a number over the ends of the axes
         item.setMenuEnabled(False, enableViewBoxMenu="same")
         item.getViewBox().disableAutoRange()
         self.setMinimumSize(220, 160)
         self.name_axis("bottom", x)
         self.name_axis("left", y)
-        self._legend = legend and item.addLegend(offset=legend)
+        self._legend = legend and item.addLegend(offset=legend, verSpacing=-5)
         item.getViewBox().sigRangeChangedManually.connect(self._stop_following)
         theme.notifier.changed.connect(self.retheme)
         self.graphics_scene.sigMouseClicked.connect(self._follow_on_double_click)
@@ -145,7 +147,7 @@ class Plot(pg.PlotWidget):
     ) -> pg.PlotDataItem:  # fmt: skip
         """Draw a curve under a name, or give the one of that name other points.
 
-        `pen` names a colour of the theme; without a width only the symbols of `style` are drawn.
+        `pen` names a colour of the theme or is one, "#rrggbb"; without a width only symbols are drawn.
         """
         if name not in self._lines:
             line = pg.PlotDataItem(**style, pen=None)
@@ -203,7 +205,7 @@ class Plot(pg.PlotWidget):
         return (10.0**x if self.log_x else x), (10.0**y if self.log_y else y)
 
     def _colour(self, line: pg.PlotDataItem, pen: str, width: float) -> None:
-        colour = getattr(theme.current(), pen)
+        colour = colour_of(pen)
         if width:
             line.setPen(theme.pen(colour, width))
         if line.opts["symbol"] is not None:
@@ -247,6 +249,11 @@ class Plot(pg.PlotWidget):
             for axis, wanted in self._wanted.items():
                 if wanted is not None:
                     self._show(axis, wanted)
+
+
+def colour_of(pen: str) -> str:
+    """The colour that the theme in use has for a name; a colour such as "#rrggbb" stands for itself."""
+    return pen if pen.startswith("#") else getattr(theme.current(), pen)
 
 
 def steady_range(

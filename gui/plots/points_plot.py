@@ -8,11 +8,14 @@ from numpy.typing import ArrayLike, NDArray
 from qtpy import QtWidgets
 
 from .. import theme
-from .plot import TOP_RIGHT, Plot
+from .plot import TOP_RIGHT, Plot, colour_of
 
 
 class PointsPlot(Plot):
-    """Named sets of points with standard errors, against anything; either axis may be logarithmic."""
+    """Named sets of points with standard errors, against anything; either axis may be logarithmic.
+
+    `free_above` is the part of the points' span that is left free above them, for the legend.
+    """
 
     def __init__(
         self,
@@ -22,11 +25,12 @@ class PointsPlot(Plot):
         log_x: bool = False,
         log_y: bool = False,
         y_from_zero: bool = False,
+        free_above: float = 0.0,
         legend: tuple[int, int] | None = TOP_RIGHT,
         parent: QtWidgets.QWidget | None = None,
     ) -> None:
         super().__init__(x, y, log_x=log_x, log_y=log_y, legend=legend, parent=parent)
-        self.y_from_zero = y_from_zero
+        self.y_from_zero, self.free_above = y_from_zero, free_above
         self._bars: dict[str, tuple[pg.ErrorBarItem, str]] = {}
         self._errors: dict[str, NDArray[np.float64]] = {}
 
@@ -58,9 +62,9 @@ class PointsPlot(Plot):
         self._put_bars(name, x, y, error)
         self._fit()
 
-    def show_curve(self, name: str, x: ArrayLike, y: ArrayLike, *, pen: str = "bias") -> None:
-        """Show a curve, such as a model."""
-        self.draw(name, x, y, pen, width=2.0, connect="finite", legend=name)
+    def show_curve(self, name: str, x: ArrayLike, y: ArrayLike, *, pen: str = "bias", told: str = "") -> None:
+        """Show a curve, such as a model; `told` is added to its name."""
+        self.draw(name, x, y, pen, connect="finite", legend=f"{name}: {told}" if told else name)
 
     def errors(self, name: str) -> NDArray[np.float64]:
         """Standard errors of the points of that name."""
@@ -82,7 +86,7 @@ class PointsPlot(Plot):
 
     def _colour_bars(self) -> None:
         for bars, pen in self._bars.values():
-            bars.setData(pen=theme.pen(getattr(theme.current(), pen), theme.THIN_PX))
+            bars.setData(pen=theme.pen(colour_of(pen), theme.THIN_PX))
 
     def _put_bars(
         self, name: str, x: NDArray[np.float64], y: NDArray[np.float64], error: NDArray[np.float64]
@@ -106,8 +110,14 @@ class PointsPlot(Plot):
             highs.append((y + error)[good])
         x, low, high = np.concatenate(xs), np.concatenate(lows), np.concatenate(highs)
         if len(x):
+            bottom = 0.0 if self.y_from_zero else float(low.min())
+            top = float(high.max())
+            if self.log_y:
+                top *= (top / bottom) ** self.free_above
+            else:
+                top += self.free_above * (top - bottom)
             self.follow_x(x.min(), x.max())
-            self.follow_y(0.0 if self.y_from_zero else low.min(), high.max())
+            self.follow_y(bottom, top)
 
 
 class ValueTrace(PointsPlot):

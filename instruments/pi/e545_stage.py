@@ -37,7 +37,7 @@ class E545Stage(Stage):
     output pulses at the start of each line pair of a scan.
     """
 
-    capabilities = StageCapabilities(scans_lines=True, lead_s=0.036, lead_um=0.15)
+    capabilities = StageCapabilities(scans_lines=True, lead_s=0.036, lead_um=0.15, delay_s=0.012)
 
     def __init__(
         self,

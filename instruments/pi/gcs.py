@@ -2,8 +2,8 @@
 
 A reply of several lines ends by rule: each line but the last ends in space and LF, the last in LF alone.
 A setter gives no reply, and a bad query none either: the reason waits in a one-slot register that ERR?
-reads and clears. Controllers in a daisy chain are told apart by a number in front of each command, and of each
-reply. (PI manual MS249E for the C-863.12; PI's own client PIPython; odemis.)
+reads and clears. Controllers in a daisy chain are told apart by a number in front of each command, and of
+each reply. (PI manual MS249E for the C-863.12; PI's own client PIPython; odemis.)
 """
 
 from __future__ import annotations
@@ -99,7 +99,12 @@ class GCSController(Instrument):
     """
 
     def __init__(
-        self, adapter: Adapter | str, name: str = "PI controller", *, address: int | None = None, **kwargs: Any
+        self,
+        adapter: Adapter | str,
+        name: str = "PI controller",
+        *,
+        address: int | None = None,
+        **kwargs: Any,
     ) -> None:
         link = open_link(adapter, **kwargs) if isinstance(adapter, str) else adapter
         super().__init__(link, name, includeSCPI=False)

@@ -226,14 +226,14 @@ class PILinearStage(DelayStage):
             if not (found_in_time and self.referenced):
                 controller.stop()
                 raise NotReferencedError(
-                    f"{self.name}: referencing at the {how.replace('_', ' ')} did not succeed; see whether the "
-                    "carriage is blocked, and whether the stage has that switch"
+                    f"{self.name}: referencing at the {how.replace('_', ' ')} did not succeed; see whether "
+                    "the carriage is blocked, and whether the stage has that switch"
                 )
 
     @property
     def position_mm(self) -> float:
         """Measure the position in millimetres (float)."""
-        return float(self.controller.stage.position_mm)
+        return number(self.controller.stage.position_mm)
 
     @property
     def on_target(self) -> bool:
@@ -243,7 +243,7 @@ class PILinearStage(DelayStage):
     @property
     def velocity_mm_s(self) -> float:
         """Control the speed of moves in millimetres per second (float)."""
-        return float(self.controller.stage.velocity_mm_s)
+        return number(self.controller.stage.velocity_mm_s)
 
     @velocity_mm_s.setter
     def velocity_mm_s(self, value: float) -> None:
@@ -261,7 +261,7 @@ class PILinearStage(DelayStage):
                 f"{self.name}: there is no axis {self._axis}; this controller has {', '.join(names)}"
             )
         stage = controller.stage
-        travel = Limits(float(stage.lower_mm), float(stage.upper_mm))
+        travel = Limits(number(stage.lower_mm), number(stage.upper_mm))
         if self.limits_mm.within(travel) != self.limits_mm:
             raise InstrumentError(
                 f"{self.name}: limits {list(self.limits_mm)} mm exceed the travel {list(travel)} mm of the "

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -47,7 +49,8 @@ class ReplyTimeoutError(InstrumentError):
 class LineLink(Adapter):
     """A byte stream that carries lines: LF ends what is read, `write_termination` what is written.
 
-    Subclasses say how bytes are sent and received. `timeout_s` is how long a reply may take.
+    Subclasses say how bytes are sent and received. `timeout_s` is how long a reply may take; who shares a
+    link holds its `lock` for each exchange.
     """
 
     terminators: tuple[str, ...] = ("\n", "\r\n", "\r")
@@ -58,6 +61,9 @@ class LineLink(Adapter):
         super().__init__()
         self.address, self.timeout_s = address, timeout_s
         self.write_termination = self.terminators[0]
+        self.lock = threading.RLock()
+        self.users = 1
+        self.broken = False
         self._buffer = bytearray()
         self._heard = False
 
@@ -75,6 +81,12 @@ class LineLink(Adapter):
         Raises TimeoutError after `timeout_s` of silence, OSError when the connection is broken.
         """
 
+    def close(self) -> None:
+        """Close the connection, unless somebody else still uses it."""
+        self.users = max(0, self.users - 1)
+        if not self.users:
+            super().close()
+
     # ---- what pymeasure calls ----
 
     def _write(self, command: str, **kwargs: Any) -> None:
@@ -84,7 +96,7 @@ class LineLink(Adapter):
         try:
             self._send(content)
         except OSError as error:
-            raise self._broken() from error
+            raise self._breakage() from error
 
     def _read(self, **kwargs: Any) -> str:
         scanned = 0
@@ -123,13 +135,14 @@ class LineLink(Adapter):
         except (TimeoutError, BlockingIOError):
             raise ReplyTimeoutError(f"{self.address}: no reply within {self.timeout_s:g} s") from None
         except OSError as error:
-            raise self._broken() from error
+            raise self._breakage() from error
         if not data:
-            raise self._broken()
+            raise self._breakage()
         self._heard = True
         self._buffer += data
 
-    def _broken(self) -> LinkError:
+    def _breakage(self) -> LinkError:
+        self.broken = True
         if self._heard:
             return LinkDroppedError(
                 f"{self.address}: the connection broke; check cable and power, then connect again"
@@ -166,14 +179,19 @@ class TcpLink(LineLink):
 
 
 class SerialLink(LineLink):
-    """A serial port, or a USB bridge that looks like one: 8 data bits, no parity, DTR and RTS asserted."""
+    """A serial port, or a USB bridge that looks like one: 8 data bits, no parity, DTR and RTS asserted.
+
+    With `handshake` RTS and CTS hold back whoever sends too fast.
+    """
 
     terminators = ("\n", "\r", "\r\n")
 
-    def __init__(self, port: str, *, baud_rate: int = 115_200, timeout_s: float = 1.0) -> None:
+    def __init__(
+        self, port: str, *, baud_rate: int = 115_200, timeout_s: float = 1.0, handshake: bool = False
+    ) -> None:
         super().__init__(port, timeout_s)
         try:
-            self._port = serial.Serial(port, baud_rate, timeout=timeout_s, exclusive=True)
+            self._port = serial.Serial(port, baud_rate, timeout=timeout_s, exclusive=True, rtscts=handshake)
         except serial.SerialException as error:
             if "lock" in str(error) or "denied" in str(error).lower():
                 raise LinkHeldError(
@@ -230,11 +248,14 @@ class VisaLink(LineLink):
             raise ConnectionError(str(error)) from error
 
 
-def open_link(address: str, *, baud_rate: int = 115_200, timeout_s: float = 1.0) -> LineLink:
+def open_link(
+    address: str, *, baud_rate: int = 115_200, timeout_s: float = 1.0, handshake: bool = False
+) -> LineLink:
     """Open the link that an address names.
 
     tcp://HOST[:PORT] or TCPIP::HOST::PORT::SOCKET is a socket, a name with :: in it any other VISA
-    resource, and everything else a serial port (COM3, /dev/ttyUSB0). Raises LinkError.
+    resource, and everything else a serial port (COM3, /dev/ttyUSB0), with or without RTS/CTS `handshake`.
+    Raises LinkError.
     """
     if match := _VISA_SOCKET.fullmatch(address):
         return TcpLink(match["host"], int(match["port"]), timeout_s=timeout_s)
@@ -249,4 +270,22 @@ def open_link(address: str, *, baud_rate: int = 115_200, timeout_s: float = 1.0)
         return TcpLink(host, port, timeout_s=timeout_s)
     if "::" in address:
         return VisaLink(address, baud_rate=baud_rate, timeout_s=timeout_s)
-    return SerialLink(address, baud_rate=baud_rate, timeout_s=timeout_s)
+    return SerialLink(address, baud_rate=baud_rate, timeout_s=timeout_s, handshake=handshake)
+
+
+class SharedLink:
+    """One link for all controllers of a daisy chain: the first call opens it, the last `close` closes it."""
+
+    def __init__(self, open_first: Callable[[], LineLink]) -> None:
+        self._open_first = open_first
+        self._lock = threading.Lock()
+        self._link: LineLink | None = None
+
+    def __call__(self) -> LineLink:
+        """The link, opened if it is not or is broken; raises LinkError."""
+        with self._lock:
+            if self._link is None or self._link.broken or not self._link.users:
+                self._link = self._open_first()
+            else:
+                self._link.users += 1
+            return self._link

@@ -1,4 +1,4 @@
-"""What a liquid-crystal shaper must know of itself: which column sees which wavelength, which grey gives which phase.
+"""What a liquid-crystal shaper must know of itself: wavelength of each column, phase of each grey level.
 
 Kept as a TOML file with its date and the name of the optics it was measured with.
 """
@@ -53,7 +53,9 @@ class LcosCalibration:
     def __post_init__(self) -> None:
         steps = np.diff(self.column_wavelength_nm)
         if not (np.all(steps > 0) or np.all(steps < 0)):
-            raise CalibrationError("wavelength against column turns round: measure the wavelength polynomial again")
+            raise CalibrationError(
+                "wavelength against column turns round: measure the wavelength polynomial again"
+            )
         if not self.grey or len({len(curve.phase_rad) for curve in self.grey}) != 1:
             raise CalibrationError("there must be at least one grey curve, all with one value per grey level")
         wavelengths = [curve.wavelength_nm for curve in self.grey]
@@ -94,8 +96,8 @@ class LcosCalibration:
         if (short := phase_rad[:, -1] < least).any():
             k = int(np.argmax(short))
             raise CalibrationError(
-                f"the panel reaches {phase_rad[k, -1] / math.pi:.2f} pi at {NM_CM / wavenumber_cm[k]:.1f} nm, not "
-                f"2 pi: raise its drive voltage, or measure the grey levels again"
+                f"the panel reaches {phase_rad[k, -1] / math.pi:.2f} pi at {NM_CM / wavenumber_cm[k]:.1f} nm, "
+                f"not 2 pi: raise its drive voltage, or measure the grey levels again"
             )
         return phase_rad
 
@@ -127,7 +129,9 @@ class LcosCalibration:
         Raises CalibrationError when the file is missing, no calibration, of other optics, or too old.
         """
         if not path.is_file():
-            raise CalibrationError(f"there is no shaper calibration at {path}: measure one for optics {optics!r}")
+            raise CalibrationError(
+                f"there is no shaper calibration at {path}: measure one for optics {optics!r}"
+            )
         try:
             found = cls(**_fields(tomllib.loads(path.read_text(encoding="utf-8"))))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
@@ -136,11 +140,13 @@ class LcosCalibration:
             raise CalibrationError(f"{path}: {error}") from error
         if found.optics != optics:
             raise CalibrationError(
-                f"{path}: was measured with optics {found.optics!r}, but the station has {optics!r}: calibrate again"
+                f"{path}: was measured with optics {found.optics!r}, but the station has {optics!r}: "
+                "calibrate again"
             )
         if found.date < optics_changed:
             raise CalibrationError(
-                f"{path}: is of {found.date}, older than the optics change of {optics_changed}: calibrate again"
+                f"{path}: is of {found.date}, older than the optics change of {optics_changed}: "
+                "calibrate again"
             )
         return found
 

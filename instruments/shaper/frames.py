@@ -1,9 +1,9 @@
 """From a complex mask to the grey levels of a two-dimensional phase panel, and back to what they mean.
 
-Each column of the panel repeats a short pattern of rows. *Diffraction-based* (Turner, Stone, Gundogdu, Nelson,
-Rev. Sci. Instrum. 82, 081301 (2011)): a sawtooth of P rows, of which only the first
-diffraction order goes on; its depth sets the amplitude and its vertical shift the phase. *Phase-only*:
-rows alternate between two phases, of which only the undiffracted light, their mean, goes on.
+Each column of the panel repeats a short pattern of rows. *Diffraction-based* (Turner, Stone, Gundogdu,
+Nelson, Rev. Sci. Instrum. 82, 081301 (2011)): a sawtooth of P rows, of which only the first diffraction
+order goes on; its depth sets the amplitude and its vertical shift the phase. *Phase-only*: rows alternate
+between two phases, of which only the undiffracted light, their mean, goes on.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Diffraction:
 
     Rows are counted from the top of the frame, and order +1 is the one that a phase rising with the row
     number sends light into. In the continuous limit a sawtooth of depth D (in turns) diffracts the field
-    sinc(1 - D); with P rows it is sin(pi (1 - D)) / (P sin(pi (1 - D) / P)), relative to D = 1. A shift by a part
-    of a row would add a phase of up to pi (1 - D) / P, which is known and taken off each column.
+    sinc(1 - D); with P rows it is sin(pi (1 - D)) / (P sin(pi (1 - D) / P)), relative to D = 1. A shift by a
+    part of a row would add a phase of up to pi (1 - D) / P, which is known and taken off each column.
     """
 
     def __init__(self, rows: int, order: int) -> None:
@@ -87,7 +87,7 @@ class PhaseOnly:
 
     def field(self, phase_rad: Real) -> Complex:
         """The undiffracted field; see `Encoding`."""
-        return np.exp(1j * phase_rad).mean(axis=0)
+        return np.exp(1j * phase_rad).sum(axis=0) / self.rows
 
 
 class GreyTable:

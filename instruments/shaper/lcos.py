@@ -94,7 +94,7 @@ class LcosShaper(PulseShaper):
     # ---- connection ----
 
     def connect(self) -> Identity:
-        """Take the screen and blank it; raises InstrumentError when it is missing, scaled or of another size."""
+        """Take the screen and blank it; raises InstrumentError when it is missing, scaled or of wrong size."""
         with self._lock:
             info = self._screen.open()
             try:
@@ -139,12 +139,14 @@ class LcosShaper(PulseShaper):
         self._changed_s = self._clock.now()
 
     def show_grating(self, level: int) -> None:
-        """Show a grating of half `level`, half level 0: its first order goes as sin^2 of half their phase step.
+        """Show a grating of rows of `level` and rows of level 0, to measure the phase between them.
 
-        With phase-only, where the undiffracted light goes on, as cos^2.
+        The power that goes on is sin^2 of half that phase, and with phase-only cos^2.
         """
         if not 0 <= level < self._calibration.levels:
-            raise OutOfRangeError(f"{self.name}: grey level {level} is outside [0, {self._calibration.levels - 1}]")
+            raise OutOfRangeError(
+                f"{self.name}: grey level {level} is outside [0, {self._calibration.levels - 1}]"
+            )
         levels = np.zeros((self._encoding.rows, self._calibration.columns), np.uint16)
         levels[: self._encoding.rows // 2] = level
         self._show_pattern(pack(levels, self._bits))
@@ -176,8 +178,8 @@ class LcosShaper(PulseShaper):
         wanted = (self._calibration.columns, self._rows)
         if info.pixel_ratio != 1:
             raise InstrumentError(
-                f"{self.name}: screen {info.name} is scaled by {info.pixel_ratio:g}; set its scaling to 100 % in the "
-                f"system's display settings"
+                f"{self.name}: screen {info.name} is scaled by {info.pixel_ratio:g}; set its scaling to "
+                "100 % in the system's display settings"
             )
         if (info.columns, info.rows) != wanted:
             raise InstrumentError(

@@ -9,16 +9,36 @@ import socket
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from ...instruments.pi.links import LineLink
 from ..clock import PS_PER_S, SimulatedClock
-from .pi_gcs import GcsController
+from .pi_gcs import Reply
 
 _POLL_S = 0.02
 _CHUNK = 65_536
+
+
+class Controller(Protocol):
+    """The instrument's side of a byte stream."""
+
+    clock: SimulatedClock
+
+    @property
+    def held_elsewhere(self) -> bool:
+        """Whether somebody else holds the instrument, so that this client is turned away."""
+        ...
+
+    @property
+    def link_broken(self) -> bool:
+        """Whether the connection is broken."""
+        ...
+
+    def receive(self, data: bytes) -> Sequence[Reply]:
+        """Take bytes from the client and give what goes back."""
+        ...
 
 
 class EmulatedAdapter(LineLink):
@@ -26,7 +46,7 @@ class EmulatedAdapter(LineLink):
 
     simulated = True
 
-    def __init__(self, controller: GcsController, *, timeout_s: float = 1.0) -> None:
+    def __init__(self, controller: Controller, *, timeout_s: float = 1.0) -> None:
         super().__init__("the simulated bench", timeout_s)
         self._controller = controller
         self._on_the_way: list[tuple[int, bytes]] = []
@@ -37,7 +57,7 @@ class EmulatedAdapter(LineLink):
     def _send(self, data: bytes) -> None:
         self._require_link()
         for reply in self._controller.receive(data):
-            due_ps = self._controller.now_ps + round(reply.delay_s * PS_PER_S)
+            due_ps = self._controller.clock.now_ps + round(reply.delay_s * PS_PER_S)
             if self._on_the_way:
                 due_ps = max(due_ps, self._on_the_way[-1][0])
             self._on_the_way.append((due_ps, reply.data))
@@ -71,7 +91,7 @@ class WallTime:
 class _Door(ABC):
     """A thread that hands bytes to a controller; `before_exchange` is called each time bytes arrive."""
 
-    def __init__(self, controller: GcsController, before_exchange: Callable[[], None] | None) -> None:
+    def __init__(self, controller: Controller, before_exchange: Callable[[], None] | None) -> None:
         self._controller, self._before_exchange = controller, before_exchange or (lambda: None)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -85,6 +105,7 @@ class _Door(ABC):
         for reply in self._controller.receive(data):
             if reply.delay_s:
                 time.sleep(reply.delay_s)
+                self._before_exchange()
             send(reply.data)
 
     def wait(self) -> None:
@@ -110,7 +131,7 @@ class TcpDoor(_Door):
     """Serves one TCP client at a time on `address`; a second one is turned away."""
 
     def __init__(
-        self, controller: GcsController, host: str, port: int, before_exchange: Callable[[], None] | None
+        self, controller: Controller, host: str, port: int, before_exchange: Callable[[], None] | None
     ) -> None:
         super().__init__(controller, before_exchange)
         self._listener = socket.create_server((host, port))
@@ -151,7 +172,7 @@ class TcpDoor(_Door):
 class PtyDoor(_Door):
     """Serves a pseudo-terminal whose device is `address`."""
 
-    def __init__(self, controller: GcsController, before_exchange: Callable[[], None] | None) -> None:
+    def __init__(self, controller: Controller, before_exchange: Callable[[], None] | None) -> None:
         import tty  # POSIX only
 
         super().__init__(controller, before_exchange)
@@ -176,7 +197,7 @@ def _write_all(file: int, data: bytes) -> None:
 
 
 def serve_tcp(
-    controller: GcsController,
+    controller: Controller,
     port: int = 0,
     *,
     host: str = "127.0.0.1",
@@ -186,6 +207,6 @@ def serve_tcp(
     return TcpDoor(controller, host, port, before_exchange)
 
 
-def serve_pty(controller: GcsController, *, before_exchange: Callable[[], None] | None = None) -> PtyDoor:
+def serve_pty(controller: Controller, *, before_exchange: Callable[[], None] | None = None) -> PtyDoor:
     """Serve a controller over a new pseudo-terminal."""
     return PtyDoor(controller, before_exchange)

@@ -6,6 +6,7 @@ Model and parameters: docs/models/dimers.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
-from .dimer_states import ESA_PATHWAYS, EXCITONS, LINKS, POLARISATIONS
+from .dimer_states import ESA_PATHWAYS, EXCITONS, LABELS, LINKS, PAIRS, POLARISATIONS, states_of
 from .dimers import DimerModel, one_exciton_states, two_exciton_states
 
 RAD_PER_FS = 2 * np.pi * 2.99792458e-5
@@ -58,8 +59,11 @@ class Relaxation(NamedTuple):
     branch_fs: float = 1500.0
     """Upper to lower branch of a label."""
 
-    def matrix(self) -> NDArray[np.float64]:
-        """Rates K of dP/dt = K P in 1/fs, K[k, i] from i to k; columns add up to 0 (float64 [16, 16])."""
+    def matrix(self, labels: Sequence[str] = LABELS) -> NDArray[np.float64]:
+        """Rates K of dP/dt = K P in 1/fs, K[k, i] from i to k, among the one-exciton states of some labels.
+
+        Columns add up to 0: steps to a label that is left out do not happen. All labels: float64 [16, 16].
+        """
         rates = np.zeros((EXCITONS, EXCITONS))
         for i in range(EXCITONS):
             band, branch = i // (2 * len(POLARISATIONS)), i % 2
@@ -67,6 +71,8 @@ class Relaxation(NamedTuple):
                 rates[i - 2 * len(POLARISATIONS), i] = 1 / self.bands_fs[band - 1]
             if branch:
                 rates[i - 1, i] = 1 / self.branch_fs
+        one, _ = states_of(labels)
+        rates = rates[np.ix_(one, one)]
         return rates - np.diag(rates.sum(axis=0))
 
 
@@ -110,11 +116,17 @@ class Ensemble:
         weighted = self.dipole[:, LINKS.exciton] * self.pair_dipole
         return weighted[:, ESA_PATHWAYS.link_i] * weighted[:, ESA_PATHWAYS.link_j]
 
-    def system(self, k: int) -> LevelSystem:
-        """Dimer `k` with its transitions as a dense matrix."""
-        pair_dipole = np.zeros((EXCITONS, self.pair_energy_cm.shape[1]))
+    def system(self, k: int, labels: Sequence[str] = LABELS) -> LevelSystem:
+        """Dimer `k` with its transitions as a dense matrix, all of it or only the states of some labels."""
+        pair_dipole = np.zeros((EXCITONS, PAIRS))
         pair_dipole[LINKS.exciton, LINKS.pair] = self.pair_dipole[k]
-        return LevelSystem(self.energy_cm[k], self.dipole[k], self.pair_energy_cm[k], pair_dipole)
+        one, two = states_of(labels)
+        return LevelSystem(
+            self.energy_cm[k, one],
+            self.dipole[k, one],
+            self.pair_energy_cm[k, two],
+            pair_dipole[np.ix_(one, two)],
+        )
 
 
 def coupled_dimers(

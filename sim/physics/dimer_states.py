@@ -8,6 +8,7 @@ fixed here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -35,6 +36,13 @@ PAIR_LABELS = np.vstack(
 def exciton(label: str, branch: int) -> int:
     """Index of the one-exciton state with this label, as in `LABELS`, and branch 0 (lower) or 1 (upper)."""
     return 2 * LABELS.index(label) + branch
+
+
+def states_of(labels: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """One-exciton and two-exciton states that are made of these labels only (int64 each, ascending)."""
+    chosen = [LABELS.index(label) for label in labels]
+    singles = np.flatnonzero(np.isin(np.arange(EXCITONS) // 2, chosen))
+    return singles, np.flatnonzero(np.isin(PAIR_LABELS, chosen).all(axis=1))
 
 
 class Links(NamedTuple):

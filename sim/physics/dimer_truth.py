@@ -108,22 +108,22 @@ def dephasing_truth(
 ) -> dict[str, float]:
     """Numbers of the whole ensemble, as planted: for each kind of coherence frequency, spread and 1/e time.
 
-    Also the mean and standard deviation of the lower branch of Ll (`lowest_band_cm`, `lowest_width_cm`), mean
-    localisations, the dipole strength of the weak (upper) over that of the strong branch (`evenness`) and
-    the absorption maximum.
+    Also the mean and standard deviation of the lower branch of Ll, both polarisations together
+    (`lowest_band_cm`, `lowest_width_cm`), mean localisations, the absorption maximum, and `evenness`: the
+    oscillator strength of the upper branch over that of the lower, mean over labels and dimers.
     """
     truth: dict[str, float] = {}
     for kind, states in KINDS.items():
         for name, value in beat(ensemble, states, laser or Laser())._asdict().items():
             truth[f"{kind}_{name}"] = value
     lowest = ensemble.energy_cm[:, [exciton("Ll perp", 0), exciton("Ll par", 0)]]
-    strength = (ensemble.dipole**2).sum(axis=0)
+    strength = ensemble.dipole**2
     axis = np.arange(15000.0, 22000.0, 5.0)
     return truth | {
         "lowest_band_cm": float(lowest.mean()),
-        "lowest_width_cm": float(lowest[:, 0].std()),
+        "lowest_width_cm": float(lowest.std()),
         "localisation_1s": float(ensemble.localisation.mean()),
         "localisation_2s": float(second_s_localisation(ensemble).mean()),
-        "evenness": float(strength[1::2].sum() / strength[::2].sum()),
+        "evenness": float(np.mean(strength[:, 1::2] / strength[:, ::2])),
         "absorption_max_cm": float(axis[np.argmax(absorption(ensemble, axis, dephasing))]),
     }

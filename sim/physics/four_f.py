@@ -29,7 +29,7 @@ class FourF:
 
     columns: int = 1272
     wavelength_nm: tuple[float, ...] = (550.0, 100.0, -1.5, 0.3)
-    """Coefficients of the wavelength against u, constant first; u is -1 and 1 at the centres of the outer columns."""
+    """Coefficients of the wavelength against u, constant first; u is -1 and 1 at the outer columns' centres."""
     spot_columns: float = 1.0
     """Full width at half maximum of the focus of one wavelength, in columns; 0 is a point."""
     residual_centre_cm: float = 18_200.0
@@ -37,8 +37,13 @@ class FourF:
     """Spectral phase of the line itself: GDD in fs2, TOD in fs3, ..."""
     laser: Laser = field(default_factory=Laser)
 
+    @property
+    def column_wavelength_nm(self) -> NDArray[np.float64]:
+        """Wavelength in nm at the centre of each column."""
+        return self._wavelength_nm(np.arange(self.columns, dtype=np.float64))
+
     def column_at(self, wavenumber_cm: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Where a wavenumber falls, in columns, 0 at the centre of the first (float64, nan beside the panel)."""
+        """Where a wavenumber falls, in columns, 0 at the centre of the first (nan beside the panel)."""
         column = np.linspace(-0.5, self.columns - 0.5, 8 * self.columns + 1)
         wavelength_nm = self._wavelength_nm(column)
         return np.interp(_NM_CM / wavenumber_cm, wavelength_nm, column, left=np.nan, right=np.nan)
@@ -57,7 +62,7 @@ class FourF:
     @cached_property
     def grid_cm(self) -> NDArray[np.float64]:
         """Uniform wavenumbers where panel and laser overlap."""
-        edges_cm = np.sort(_NM_CM / self._wavelength_nm(np.array([0.0, self.columns - 1.0])))
+        edges_cm = np.sort(_NM_CM / self.column_wavelength_nm[[0, -1]])
         reach_cm = _REACH_FWHM * self.laser.fwhm_cm
         low_cm = max(edges_cm[0], self.laser.centre_cm - reach_cm)
         high_cm = min(edges_cm[1], self.laser.centre_cm + reach_cm)
@@ -77,7 +82,7 @@ class FourF:
 
     def _wavelength_nm(self, column: NDArray[np.float64]) -> NDArray[np.float64]:
         u = 2 * column / (self.columns - 1) - 1
-        return np.polynomial.polynomial.polyval(u, self.wavelength_nm)
+        return np.asarray(np.polynomial.polynomial.polyval(u, self.wavelength_nm), np.float64)
 
     def _residual(self, wavenumber_cm: NDArray[np.float64]) -> NDArray[np.complex128]:
         w = 2 * np.pi * 2.99792458e-5 * (wavenumber_cm - self.residual_centre_cm)

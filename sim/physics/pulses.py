@@ -11,13 +11,14 @@ RAD_PER_FS = 2 * np.pi * 2.99792458e-5
 """Angular frequency of 1 cm-1 in rad/fs."""
 SMALLEST = 0.005
 """A pulse below this fraction of the largest one is left out."""
-MOST = 16
+FAINTEST = 0.002
+"""So is one below this fraction of the unshaped pulse: rounding to grey levels makes such everywhere."""
+MOST = 12
 """A mask that is no train of pulses is described by so many."""
 
 _ITERATIONS = 30
-_ENOUGH = 1e-9  # relative fall of the squared misfit that ends a fit
+_ENOUGH = 1e-6  # relative fall of the squared misfit that ends a fit
 _DAMPING = 1e-3
-_NOTHING = 1e-6  # amplitude of a mask that lets no light through
 _PADDING = 2
 
 
@@ -40,16 +41,16 @@ def decompose(
 
     The largest peak of the Fourier transform is added as a pulse, the delays and amplitudes of all pulses are
     fitted together (least squares weighted by the laser's spectrum `power`), and what remains is searched
-    again, down to `SMALLEST` of the largest amplitude or to `MOST` pulses. Pulses much closer than the laser's
-    own length cannot be told apart and come out as one.
+    again, down to `SMALLEST` of the largest amplitude, to `FAINTEST`, or to `MOST` pulses. Pulses much closer
+    than the laser's own length cannot be told apart and come out as one.
     """
     w = RAD_PER_FS * wavenumber_cm
     fit = _Train(mask, w, power)
-    floor = 0.0
+    floor = FAINTEST
     while len(fit.delays_fs) < MOST:
         delay_fs, amplitude = fit.largest_left()
         floor = max(floor, SMALLEST * amplitude)
-        if amplitude <= max(floor, _NOTHING):
+        if amplitude <= floor:
             break
         fit.add(delay_fs)
     amplitudes = fit.amplitudes * np.exp(-1j * fit.centre * fit.delays_fs)
@@ -60,7 +61,9 @@ def decompose(
 class _Train:
     """Delays and amplitudes fitted to a mask; phases are those at the spectrum's centre."""
 
-    def __init__(self, mask: NDArray[np.complex128], w: NDArray[np.float64], power: NDArray[np.float64]) -> None:
+    def __init__(
+        self, mask: NDArray[np.complex128], w: NDArray[np.float64], power: NDArray[np.float64]
+    ) -> None:
         weight = power / power.sum()
         self.centre = float(weight @ w)
         self._w = w - self.centre
@@ -94,7 +97,12 @@ class _Train:
             left = self._wanted - fields_there @ amplitudes
             now = _square(left)
             if now < misfit:
-                fields, self.delays_fs, self.amplitudes, self._left = fields_there, delays_fs, amplitudes, left
+                fields, self.delays_fs, self.amplitudes, self._left = (
+                    fields_there,
+                    delays_fs,
+                    amplitudes,
+                    left,
+                )
                 settled, misfit, damping = now > (1 - _ENOUGH) * misfit, now, damping / 10
             else:
                 settled, damping = damping > 1e6, damping * 10

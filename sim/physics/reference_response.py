@@ -1,4 +1,4 @@
-"""The third-order response of an ensemble as an explicit sum over pathways: slow, double precision, the measure.
+"""The third-order response as an explicit sum over pathways: slow, double precision, the measure.
 
 Pulses are shorter than every delay, or do not overlap: each interaction takes the laser's amplitude at its
 transition (Mukamel, Principles of Nonlinear Optical Spectroscopy (1995), chapters 5 and 9; Hamm and Zanni,
@@ -20,14 +20,16 @@ from scipy.linalg import expm
 from .dimer_ensemble import RAD_PER_FS, Dephasing, Ensemble, Laser, LevelSystem, Relaxation
 
 Complex = NDArray[np.complex128]
+_RELAXATION = Relaxation().matrix()
+_RELAXATION.setflags(write=False)
 
 
 class Conditions(NamedTuple):
-    """What acts on the levels: light, decay of coherences, decay of populations, and the frame of the result."""
+    """Light, decay of coherences and of populations, and the rotating frame of the result."""
 
     laser: Laser = Laser()
     dephasing: Dephasing = Dephasing()
-    rates_per_fs: NDArray[np.float64] | None = Relaxation().matrix()
+    rates_per_fs: NDArray[np.float64] | None = _RELAXATION
     """Rates K of dP/dt = K P among the one-exciton states; None is no relaxation."""
     frame_cm: float = 18200.0
 
@@ -35,7 +37,7 @@ class Conditions(NamedTuple):
         """G = exp(K t2): G[b, k, i] is the share of population i that is in k at the delay b."""
         if self.rates_per_fs is None:
             return np.broadcast_to(np.eye(states), (len(t2_fs), states, states))
-        return np.array([expm(self.rates_per_fs * t) for t in t2_fs])
+        return np.array([expm(self.rates_per_fs * t) for t in t2_fs], dtype=np.float64)
 
 
 class Response(NamedTuple):
@@ -68,14 +70,17 @@ class _Factors:
 
     def optical(self, w: NDArray, t: NDArray) -> Complex:
         """exp(-i w t) with the decay of a ground state to one exciton coherence ([states, t])."""
-        return np.exp((-1j * w[:, None] - 1 / self.on.dephasing.optical_fs) * t)
+        rate = np.asarray(1j * w[:, None] + 1 / self.on.dephasing.optical_fs, dtype=np.complex128)
+        return np.exp(-rate * t)
 
     def excitons(self) -> Complex:
         """exp(-i (w_j - w_i) t2), i different from j, with its decay ([b, i, j])."""
         gap = self.w - self.w[:, None]
-        decay = 1 / self.on.dephasing.exciton_fs
-        coherence = np.exp((-1j * gap - decay) * self.t2[:, None, None])
-        return coherence * (1 - np.eye(len(self.w)))
+        rate = np.asarray(1j * gap + 1 / self.on.dephasing.exciton_fs, dtype=np.complex128)
+        coherence = np.exp(-rate * self.t2[:, None, None])
+        every = np.arange(len(self.w))
+        coherence[:, every, every] = 0
+        return coherence
 
     def populations(self) -> NDArray[np.float64]:
         """G from i to j ([b, i, j])."""
@@ -175,5 +180,8 @@ def ensemble_mean(
 ) -> Complex:
     """Mean over the dimers of `rephasing`, `nonrephasing` or `double_quantum` (complex128 [t2, t1, t3])."""
     chosen = conditions or Conditions()
-    dimers = (ensemble.system(k) for k in range(len(ensemble)))
-    return sum(signal(dimer, t1_fs, t2_fs, t3_fs, chosen).total for dimer in dimers) / len(ensemble)
+    shape = tuple(np.size(t) for t in (t2_fs, t1_fs, t3_fs))
+    total = np.zeros(shape, dtype=np.complex128)
+    for k in range(len(ensemble)):
+        total += signal(ensemble.system(k), t1_fs, t2_fs, t3_fs, chosen).total
+    return total / len(ensemble)

@@ -1,4 +1,4 @@
-"""Three phase-modulated pulses of finite strength and length on one absorber, propagated without perturbation theory.
+"""Three phase-modulated pulses of finite strength and length on one absorber, without perturbation theory.
 
 The measure for the response formulas: the density matrix of ground, one-exciton and two-exciton states goes
 through three pulses that do not overlap, rotating-wave approximation, and the wanted signal is cut out by
@@ -130,7 +130,7 @@ class ShapedPulseOracle:
         return complex(np.sum(self.dipoles * rho))
 
     def cycled(self, signal: str, t1_fs: float, t2_fs: float, t3_fs: float, *, steps: int) -> complex:
-        """Signal by phase cycling with `steps` phases of the first and of the second pulse, in the units of the response.
+        """Signal, in the unit of the response, from `steps` phases of the first and of the second pulse.
 
         `signal` is one of `ORDERS`. Orders that differ from it by a multiple of `steps` in each phase are
         not told apart.

@@ -111,11 +111,12 @@ def test_a_field_comes_back_from_its_fringes():
 
     pixel_cm, lo, frame = fringes(signal)
     ftsi = Interferometer(pixel_cm, lo, lead_fs=700.0)
-    found = ftsi.fields(np.stack([frame, lo]))
+    found = ftsi.fields(np.stack([frame, lo]) - lo)
     expected = signal(ftsi.wavenumber_cm)
     inner = np.abs(ftsi.wavenumber_cm - 18200) < 1500
     np.testing.assert_allclose(found[0][inner], expected[inner], atol=0.01 * np.abs(expected).max())
     assert np.abs(found[1]).max() < 1e-9
+    np.testing.assert_allclose(ftsi.fields((2 - 1j) * (frame - lo)), (2 - 1j) * found[0], atol=1e-9)
 
 
 def test_fringes_too_fine_for_the_pixels_are_refused():

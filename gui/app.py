@@ -1,0 +1,53 @@
+"""`qdlab gui`: start the application and keep its window alive."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+os.environ.setdefault("QT_API", "pyqt5")
+
+from qtpy import QtCore, QtWidgets
+
+from .lab_window import LabWindow
+
+SWITCH_S = 0.002
+"""How long a computing thread may keep the interpreter while the window waits for it."""
+
+
+def run_gui(path: str | None = None) -> int:
+    """Show the window; `path` is a station (TOML or name) or a run file. Returns the exit status."""
+    app = QtWidgets.QApplication.instance() or QtWidgets.QApplication(sys.argv[:1])
+    app.setApplicationName("qdlab")
+    sys.setswitchinterval(SWITCH_S)
+    run_file = Path(path) if path is not None and Path(path).suffix == ".h5" else None
+    window = LabWindow(None if run_file else path)
+    catch_defects(window)
+    signal.signal(signal.SIGINT, lambda *_: QtCore.QTimer.singleShot(0, window.close))
+    signal.signal(signal.SIGTERM, lambda *_: QtCore.QTimer.singleShot(0, window.close))
+    awake = QtCore.QTimer(interval=200)  # the interpreter sees signals only when it runs
+    awake.timeout.connect(lambda: None)
+    awake.start()
+    window.show()
+    if run_file is not None:
+        window.open_path(run_file)
+    return app.exec_()
+
+
+def catch_defects(window: LabWindow) -> None:
+    """Have errors that nobody caught logged and shown, instead of ending the program."""
+    sys.excepthook = window.show_defect
+
+    def in_thread(arguments: threading.ExceptHookArgs) -> None:
+        if arguments.exc_value is not None:
+            window.show_defect(arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
+
+    threading.excepthook = in_thread
+
+
+def main() -> None:
+    """The console script `qdlab-gui`."""
+    sys.exit(run_gui(sys.argv[1] if len(sys.argv) > 1 else None))

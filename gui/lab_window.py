@@ -1,0 +1,497 @@
+"""The lab window: forms, views, queue, station, runs and log around one red stop."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from qtpy import QtCore, QtGui, QtWidgets
+
+from . import theme
+from .asker import Asker
+from .experiment_tab import ExperimentTab
+from .form import ExperimentForm, RunOptions
+from .live import LiveView
+from .log_panel import LogPanel
+from .message_bar import MessageBar
+from .options_box import OptionsBox
+from .queue_panel import QueuePanel
+from .run_opener import OpenedRun, RunOpener
+from .run_queue import Job, RunQueue, RunRequest
+from .station_area import StationArea
+from .status_line import StatusLine
+from .tabs import tab_classes
+
+if TYPE_CHECKING:
+    from ..procedures.run import RunOutcome
+    from ..procedures.station import Station
+
+log = logging.getLogger(__name__)
+
+TITLE = "qdlab"
+SIZE = (1600, 1000)
+STOP_KEYS = ("F12", "Esc")
+CLOSE_QUESTION = "A run is going on. Stop it, make the rig safe, and close the window?"
+
+
+def window_settings() -> QtCore.QSettings:
+    """Where the layout is remembered."""
+    return QtCore.QSettings(
+        QtCore.QSettings.defaultFormat(), QtCore.QSettings.Scope.UserScope, "qdlab", "lab window"
+    )
+
+
+class LabWindow(QtWidgets.QMainWindow):
+    """The whole window; `station` is the one that all runs use, None for each experiment's own."""
+
+    def __init__(self, station: str | None = None) -> None:
+        super().__init__()
+        self.station = station
+        self.settings = window_settings()
+        theme.apply(str(self.settings.value("theme", "light")))
+        self.queue = RunQueue(self)
+        self.asker = Asker(self)
+        self.queue.ask = self.asker.ask
+        self.opener = RunOpener(self.tab_of, self)
+        self.live: LiveView | None = None
+        self._lives: list[LiveView] = []
+        self._closing = False
+        self._station: Station | None = None
+        self._build()
+        self._connect()
+        self._remember()
+
+    # ---- what a person does ----
+
+    def open_path(self, path: Path) -> None:
+        """Open a run file, or load an experiment TOML into the form of its tab."""
+        if path.suffix == ".toml":
+            self.load_experiment(path)
+        else:
+            self.status.say(f"reading {path.name} …")
+            self.opener.open(path)
+
+    def load_experiment(self, path: Path) -> None:
+        """Fill the form of the tab that the experiment belongs to, and show it."""
+        from ..procedures.config import locate
+        from ..procedures.errors import ConfigError
+        from ..procedures.experiment import load_experiment
+
+        try:
+            _, procedure = load_experiment(locate(str(path)))
+            tab = self.tab_of(procedure.kind)
+            if tab is None:
+                raise ConfigError(f"{path}: no tab shows runs of kind {procedure.kind!r}")
+            self.tabs.setCurrentWidget(tab)
+            self.form_of(tab).load(str(path))
+        except ConfigError as error:
+            self.message.tell(str(error))
+
+    def save_experiment(self, path: Path) -> None:
+        """Write the form that is shown as an experiment TOML."""
+        from ..procedures.errors import ConfigError
+
+        try:
+            self.form.save(path)
+        except (ConfigError, OSError) as error:
+            self.message.tell(str(error))
+        else:
+            self.status.say(f"saved {path}")
+
+    def reuse(self, values: dict[str, object], kind: str) -> None:
+        """Put the parameters of a run into the form of its tab."""
+        if (tab := self.tab_of(kind)) is not None:
+            self.tabs.setCurrentWidget(tab)
+            self.form_of(tab).set_values(values)
+
+    def red_stop(self) -> None:
+        """Make everything safe at once, end the run and hold the queue."""
+        self.queue.red_stop()
+        self.station_area.make_safe()
+        self.asker.give_up()
+        self.message.tell("RED STOP: light off, cell off; the queue is held.", "warning")
+
+    def set_theme(self, name: str) -> None:
+        """Show the window in "light" or "dark"."""
+        theme.apply(name)
+        self.settings.setValue("theme", name)
+
+    # ---- what is where ----
+
+    @property
+    def tab(self) -> ExperimentTab:
+        """The tab that is shown."""
+        tab = self.tabs.currentWidget()
+        assert isinstance(tab, ExperimentTab)
+        return tab
+
+    @property
+    def form(self) -> ExperimentForm:
+        """The form beside it."""
+        return self.form_of(self.tab)
+
+    def form_of(self, tab: ExperimentTab) -> ExperimentForm:
+        """The form of a tab, filled with its first experiment when it is first asked for."""
+        form = self._forms[tab]
+        if form.experiment is None:
+            form.load(tab.experiments[0])
+        return form
+
+    def tab_of(self, kind: str) -> ExperimentTab | None:
+        """The tab that shows runs of a kind; None where there is none."""
+        return next((tab for tab in self._forms if kind in tab.kinds), None)
+
+    # ---- building ----
+
+    def _build(self) -> None:
+        self.setWindowTitle(TITLE)
+        self.setAcceptDrops(True)
+        self.setDockNestingEnabled(True)
+        self.resize(*SIZE)
+        self.message, self.options, self.log = MessageBar(), OptionsBox(), LogPanel()
+        self.queue_panel, self.station_area = QueuePanel(self.queue), StationArea(self.asker.ask)
+        self.tabs = QtWidgets.QTabWidget(documentMode=True)
+        self.forms = QtWidgets.QStackedWidget()
+        self._forms: dict[ExperimentTab, ExperimentForm] = {}
+        for make_tab in tab_classes():
+            tab = make_tab()
+            self._forms[tab] = ExperimentForm(make_tab.experiments, self._run_options)
+            self.tabs.addTab(tab, make_tab.title)
+            self.forms.addWidget(self._forms[tab])
+        middle = QtWidgets.QWidget()
+        column = QtWidgets.QVBoxLayout(middle)
+        column.setContentsMargins(6, 6, 6, 0)
+        column.addWidget(self.message)
+        column.addWidget(self.tabs, 1)
+        self.setCentralWidget(middle)
+        left = QtWidgets.QWidget()
+        form_column = QtWidgets.QVBoxLayout(left)
+        form_column.setContentsMargins(0, 0, 0, 0)
+        form_column.addWidget(self.forms, 1)
+        form_column.addWidget(self.options)
+        area = QtCore.Qt.DockWidgetArea
+        self._dock("Experiment", left, area.LeftDockWidgetArea, 350)
+        self._dock("Station", self.station_area, area.RightDockWidgetArea, 360)
+        self._dock("Queue", self.queue_panel, area.RightDockWidgetArea, 360)
+        self._dock("Log", self.log, area.BottomDockWidgetArea, 0)
+        self.resizeDocks([self.docks["Log"]], [130], QtCore.Qt.Vertical)
+        self.setCorner(QtCore.Qt.BottomLeftCorner, area.LeftDockWidgetArea)
+        self.setCorner(QtCore.Qt.BottomRightCorner, area.RightDockWidgetArea)
+        self.status = StatusLine(self.queue)
+        self.statusBar().addPermanentWidget(self.status, 1)
+        self._build_bar()
+        self._build_menus()
+
+    docks: dict[str, QtWidgets.QDockWidget]
+
+    def _dock(self, title: str, widget: QtWidgets.QWidget, area: QtCore.Qt.DockWidgetArea, width: int) -> None:
+        dock = QtWidgets.QDockWidget(title, self)
+        dock.setObjectName(title)
+        dock.setWidget(widget)
+        self.addDockWidget(area, dock)
+        if width:
+            self.resizeDocks([dock], [width], QtCore.Qt.Horizontal)
+        self.docks = {**getattr(self, "docks", {}), title: dock}
+
+    def _build_bar(self) -> None:
+        bar = self.addToolBar("Stop")
+        bar.setObjectName("Stop")
+        bar.setMovable(False)
+        bar.toggleViewAction().setEnabled(False)  # the red stop cannot be hidden
+        self.stop_button = QtWidgets.QPushButton("STOP")
+        self.stop_button.setObjectName("redStop")
+        self.stop_button.setToolTip("everything safe at once: light off, cell off (F12 or Esc)")
+        self.stop_button.setFocusPolicy(QtCore.Qt.NoFocus)
+        self.stop_button.pressed.connect(self.red_stop)
+        self.simulated = QtWidgets.QLabel("SIMULATED")
+        self.simulated.setObjectName("simulated")
+        self.simulated.setToolTip("instruments of this station are emulated: nothing real is measured")
+        self.station_label = QtWidgets.QLabel()
+        gap = QtWidgets.QWidget()
+        gap.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Preferred)
+        row = QtWidgets.QWidget()
+        layout = QtWidgets.QHBoxLayout(row)
+        layout.setContentsMargins(6, 4, 6, 4)
+        layout.setSpacing(14)
+        for widget in (self.station_label, gap, self.simulated, self.stop_button):
+            layout.addWidget(widget)
+        bar.addWidget(row)
+
+    def _build_menus(self) -> None:
+        file, run, view = (self.menuBar().addMenu(name) for name in ("&File", "&Run", "&View"))
+        self._action(file, "&Open run …", self._choose_run, "Ctrl+O")
+        self._action(file, "&Load experiment …", self._choose_experiment, "Ctrl+L")
+        self._action(file, "&Save experiment …", self._choose_saved, "Ctrl+S")
+        self._action(file, "Run &folder …", self.options.choose_folder)
+        file.addSeparator()
+        self._action(file, "&Quit", self.close, "Ctrl+Q")
+        self._action(run, "&Run", lambda: self.form.queue(), "Ctrl+Return")
+        self._action(run, "&Abort", self.queue.abort, "Ctrl+.")
+        self._action(run, "&Hold or release the queue", self._toggle_hold, "Ctrl+H")
+        run.addSeparator()
+        self._action(run, "RED &STOP", self.red_stop, *STOP_KEYS)
+        for name in theme.THEMES:
+            self._action(view, f"{name} theme", lambda _=False, name=name: self.set_theme(name))
+        view.addSeparator()
+        for dock in self.docks.values():
+            view.addAction(dock.toggleViewAction())
+        for number in range(1, self.tabs.count() + 1):
+            shortcut = QtWidgets.QShortcut(QtGui.QKeySequence(f"Alt+{number}"), self)
+            shortcut.activated.connect(lambda index=number - 1: self.tabs.setCurrentIndex(index))
+
+    def _action(self, menu: QtWidgets.QMenu, text: str, do: object, *keys: str) -> None:
+        action = menu.addAction(text)
+        action.setShortcuts([QtGui.QKeySequence(key) for key in keys])
+        action.setShortcutContext(QtCore.Qt.ApplicationShortcut)
+        action.triggered.connect(do)
+
+    def _connect(self) -> None:
+        self.tabs.currentChanged.connect(self._tab_changed)
+        self.options.changed.connect(lambda: self.form.ask_again())
+        self.queue.before_run = self.station_area.give_up
+        self.queue.after_run = self.station_area.take_back
+        self.station_area.failed.connect(self.message.tell)
+        for tab, form in self._forms.items():
+            form.queued.connect(self._add)
+            self.station_area.monitor_changed.connect(tab.use_monitor)
+            tab.point_chosen.connect(self._use_point)
+        self.queue.prepared.connect(self._begin_live)
+        self.queue.ended.connect(self._run_ended)
+        self.queue.failed.connect(self._run_failed)
+        self.queue.made_safe.connect(self._made_safe)
+        self.queue.changed.connect(self._close_when_safe)
+        self.queue_panel.reopen.connect(self.open_path)
+        self.opener.opened.connect(self._show_run)
+        self.opener.refused.connect(lambda _path, message: self.message.tell(message))
+        self._tab_changed()
+
+    def _remember(self) -> None:
+        """Put everything where it was the last time."""
+        if (geometry := self.settings.value("geometry")) is not None:
+            self.restoreGeometry(geometry)
+        if (state := self.settings.value("state")) is not None:
+            self.restoreState(state)
+        for name, splitter in self._splitters():
+            if (state := self.settings.value(f"splitter/{name}")) is not None:
+                splitter.restoreState(state)
+        self.options.out.setText(str(self.settings.value("out", "runs")))
+        self.tabs.setCurrentIndex(int(self.settings.value("tab", 0)))
+
+    def _splitters(self) -> list[tuple[str, QtWidgets.QSplitter]]:
+        return [
+            (f"{type(tab).__name__}/{number}", splitter)
+            for tab in self._forms
+            for number, splitter in enumerate(tab.findChildren(QtWidgets.QSplitter))
+        ]
+
+    # ---- the station ----
+
+    def _run_options(self) -> RunOptions:
+        return self.options.options(self.station)
+
+    def _tab_changed(self, _index: int = 0) -> None:
+        form = self.form
+        self.forms.setCurrentWidget(form)
+        self._name_station()
+        form.ask_again()
+
+    def _name_station(self) -> None:
+        """Say loudly whether the station of the form that is shown is simulated."""
+        from ..procedures.config import locate
+        from ..procedures.errors import ConfigError
+        from ..procedures.station import Station
+
+        assert self.form.experiment is not None
+        name = self.station or self.form.experiment.station
+        try:
+            station = Station.load(locate(name))
+        except ConfigError as error:
+            self.message.tell(str(error))
+            return
+        self._station = station
+        if self.isVisible():
+            self.station_area.show_station(station)
+        self.simulated.setVisible(station.simulated)
+        self.options.set_simulated(station.simulated)
+        self.station_label.setText(f"<b>{station.file.station.name}</b> &nbsp; {station.path.name}")
+        self.setWindowTitle(
+            f"{TITLE} – {station.file.station.name}{' [SIMULATED]' if station.simulated else ''}"
+        )
+
+    def showEvent(self, event: QtGui.QShowEvent) -> None:  # noqa: N802
+        """Take hold of the station once the window is there."""
+        super().showEvent(event)
+        QtCore.QTimer.singleShot(0, self._hold_station)
+
+    def _hold_station(self) -> None:
+        if self._station is not None and self.isVisible():
+            self.station_area.show_station(self._station)
+
+    def _use_point(self, x_um: float, y_um: float, z_um: float) -> None:
+        """Put a place into the form that is shown, and into the others of this station as their dot."""
+        self.form.set_values({"x_um": x_um, "y_um": y_um, "z_um": z_um})
+        for form in self._forms.values():
+            if form.experiment and (self.station or form.experiment.station == self.form.experiment.station):
+                form.set_values({"dot_um": (x_um, y_um, z_um)})
+
+    # ---- runs ----
+
+    def _add(self, requests: list[RunRequest]) -> None:
+        self.message.dismiss()
+        self.queue.add(requests)
+
+    def _begin_live(self, job: Job) -> None:
+        tab = self.tab_of(job.kind)
+        if tab is None or job.procedure is None:
+            return
+        self.station_area.watch(job.procedure)
+        self.tabs.setCurrentWidget(tab)
+        tab.begin(job.procedure)
+        self.live = LiveView(tab, job.procedure, self)
+        self.live.broke.connect(self.message.tell)
+        self._lives = [live for live in self._lives if live.alive] + [self.live]
+        self.live.start()
+
+    def _run_ended(self, job: Job, outcome: RunOutcome) -> None:
+        self._end_live()
+        if outcome.status == "finished":
+            self.status.say(f"run {job.number} finished: {outcome.path.name}")
+        if not self._closing:
+            self.opener.open(outcome.path)
+
+    def _run_failed(self, job: Job, message: str) -> None:
+        self._end_live()
+        held = " The queue is held." if self.queue.held and self.queue.waiting else ""
+        self.message.tell(f"Run {job.number} failed: {message}.{held}".replace("..", "."))
+
+    def _end_live(self) -> None:
+        if self.live is not None:
+            self.live.end()
+            self.live = None
+
+    def _show_run(self, opened: OpenedRun) -> None:
+        run, tab = opened.run, opened.tab
+        self.status.say(f"{run.path.name}: {run.status}")
+        if opened.analysis is None:
+            self.message.tell(f"{run.path.name}: no photons were recorded, nothing to analyze", "warning")
+        elif tab is None:
+            self.message.tell(f"{run.path.name}: no tab shows runs of kind {run.kind!r}", "warning")
+        elif self.live is None or self.live.tab is not tab:  # never over a run that goes on
+            self.tabs.setCurrentWidget(tab)
+            tab.show_result(run, opened.analysis, opened.digested)
+
+    def _made_safe(self, problems: list[str]) -> None:
+        if problems:
+            self.message.tell(f"RED STOP: the rig may not be safe: {'; '.join(problems)}")
+
+    def _toggle_hold(self) -> None:
+        self.queue.hold(not self.queue.held)
+
+    # ---- files ----
+
+    def _choose_run(self) -> None:
+        path, _ = QtWidgets.QFileDialog.getOpenFileName(
+            self, "Open a run", self.options.out.text(), "run files (*.h5)"
+        )
+        if path:
+            self.open_path(Path(path))
+
+    def _choose_experiment(self) -> None:
+        path, _ = QtWidgets.QFileDialog.getOpenFileName(self, "Load an experiment", "", "experiments (*.toml)")
+        if path:
+            self.load_experiment(Path(path))
+
+    def _choose_saved(self) -> None:
+        path, _ = QtWidgets.QFileDialog.getSaveFileName(self, "Save the form", "", "experiments (*.toml)")
+        if path:
+            self.save_experiment(Path(path).with_suffix(".toml"))
+
+    def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802
+        """Take run files and experiments."""
+        if any(path.suffix in (".h5", ".toml") for path in _paths(event.mimeData())):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QtGui.QDropEvent) -> None:  # noqa: N802
+        """Open what was dropped."""
+        for path in _paths(event.mimeData()):
+            self.open_path(path)
+
+    # ---- errors, and the end ----
+
+    def show_defect(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """Log an error that nobody expected and show it; the window and the run go on. From any thread."""
+        log.error("defect", exc_info=(kind, error, trace))
+        told = "".join(traceback.format_exception(kind, error, trace))
+        QtCore.QMetaObject.invokeMethod(
+            self, "_show_defect", QtCore.Qt.QueuedConnection, QtCore.Q_ARG(str, f"{kind.__name__}: {error}\n{told}")
+        )
+
+    @QtCore.Slot(str)
+    def _show_defect(self, told: str) -> None:
+        headline, _, details = told.partition("\n")
+        if self.findChild(QtWidgets.QMessageBox, "defect") is not None:
+            return  # one at a time; all are in the log
+        box = QtWidgets.QMessageBox(
+            QtWidgets.QMessageBox.Critical, "qdlab", f"A defect of the program; what goes on goes on.\n\n{headline}",
+            parent=self,
+        )  # fmt: skip
+        box.setObjectName("defect")
+        box.setDetailedText(details)
+        box.setAttribute(QtCore.Qt.WA_DeleteOnClose)
+        box.open()
+
+    def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802
+        """Ask while a run goes on; then end it, and close once the rig is safe."""
+        if self.queue.running is not None:
+            event.ignore()
+            if not self._closing:
+                self._ask_to_close()
+            return
+        for key, value in (("geometry", self.saveGeometry()), ("state", self.saveState())):
+            self.settings.setValue(key, value)
+        for name, splitter in self._splitters():
+            self.settings.setValue(f"splitter/{name}", splitter.saveState())
+        self.settings.setValue("out", self.options.out.text())
+        self.settings.setValue("tab", self.tabs.currentIndex())
+        self._end_live()
+        self.queue.hold()
+        self.queue.wait()
+        self.opener.close()
+        for live in self._lives:
+            live.join()
+        self.station_area.close_station()
+        for form in self._forms.values():
+            form.close_form()
+        self.log.close_log()
+        super().closeEvent(event)
+
+    def _ask_to_close(self) -> None:
+        box = QtWidgets.QMessageBox(QtWidgets.QMessageBox.Question, "qdlab", CLOSE_QUESTION, parent=self)
+        box.setObjectName("close")
+        box.setStandardButtons(QtWidgets.QMessageBox.Yes | QtWidgets.QMessageBox.No)
+        box.setDefaultButton(QtWidgets.QMessageBox.No)
+        box.setAttribute(QtCore.Qt.WA_DeleteOnClose)
+        box.accepted.connect(lambda: None)
+        box.buttonClicked.connect(
+            lambda button: self._close_after_run() if box.standardButton(button) == box.Yes else None
+        )
+        box.open()
+
+    def _close_after_run(self) -> None:
+        self._closing = True
+        self.queue.hold()
+        self.queue.abort()
+        self.asker.give_up()
+        self.status.say("ending the run safely …")
+        self._close_when_safe()
+
+    def _close_when_safe(self) -> None:
+        if self._closing and self.queue.running is None:
+            QtCore.QTimer.singleShot(0, self.close)
+
+
+def _paths(mime: QtCore.QMimeData) -> list[Path]:
+    return [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]

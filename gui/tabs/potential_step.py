@@ -1,0 +1,160 @@
+"""Potential steps: how fast intensity and lifetime of one dot follow its bias."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy import QtCore, QtWidgets
+
+from ..experiment_tab import ExperimentTab
+from ..plots.intensity_trace import IntensityTrace, in_bins
+from ..plots.points_plot import PointsPlot
+
+if TYPE_CHECKING:
+    from ...analysis.potential_step import Folded
+    from ...analysis.step_response import StepResponse
+    from ...formats.run_file import RunFile
+    from ...procedures.analyses.potential_step import PotentialStepAnalysis
+    from ...procedures.potential_step import PotentialStep
+
+PERIODS_SHOWN = 20
+"""Periods of the square wave that the live trace shows."""
+MOST_SHOWN = 2000
+"""Points of a trace that are drawn."""
+CURVE_POINTS = 400
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What is drawn of a run that goes on."""
+
+    about: str
+    time_s: Array
+    rate_hz: Array
+
+
+class PotentialStepTab(ExperimentTab):
+    """Rate and lifetime after the steps down and up; while the run goes on, its last periods."""
+
+    title: ClassVar[str] = "Potential step"
+    experiments: ClassVar[tuple[str, ...]] = ("potential_step",)
+    kinds: ClassVar[tuple[str, ...]] = ("potential_step",)
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.trace = IntensityTrace(potential=False)
+        time, rate, lifetime = "time after the step (µs)", "intensity (kc/s)", "lifetime (ns)"
+        self.rates = {
+            step: PointsPlot(time, rate, log_x=True, y_from_zero=True, free_above=0.3)
+            for step in ("falling", "rising")
+        }
+        self.lifetimes = {
+            step: PointsPlot(time, lifetime, log_x=True, log_y=True, free_above=0.3)
+            for step in ("falling", "rising")
+        }
+        self.about = QtWidgets.QLabel(" ")
+        self.about.setWordWrap(True)
+        self._lay_out()
+
+    # ---- a run that goes on ----
+
+    def begin(self, procedure: PotentialStep) -> None:
+        """The trace of the last periods instead of the folded plots."""
+        super().begin(procedure)
+        self.views.setCurrentWidget(self.trace)
+
+    def look(self, procedure: PotentialStep) -> Looked | None:
+        """The intensity over the last periods; folded it is when the run is over."""
+        shown_s = PERIODS_SHOWN * procedure.period_s
+        snapshot = procedure.photons.live.snapshot(shown_s)
+        if snapshot is None or len(snapshot.trace) < 2:
+            return None
+        counts = snapshot.trace[:-1].sum(axis=1)  # the last bin may not be over
+        rate_hz, bin_s = in_bins(counts / snapshot.trace_bin_s, snapshot.trace_bin_s, MOST_SHOWN)
+        photons = f"{int(snapshot.photons.sum()):,} photons in {snapshot.duration_s:.0f} s"
+        return Looked(
+            f"{photons}; the last {PERIODS_SHOWN} periods, to be folded when the run is over",
+            snapshot.trace_start_s + (np.arange(len(rate_hz)) + 0.5) * bin_s, rate_hz,
+        )  # fmt: skip
+
+    def show_live(self, looked: Looked) -> None:
+        """Draw what was found."""
+        self.about.setText(looked.about)
+        self.trace.show_intensity(looked.time_s, looked.rate_hz, name="both detectors")
+
+    # ---- a run that has ended ----
+
+    def show_result(self, run: RunFile, analysis: PotentialStepAnalysis, digested: None = None) -> None:
+        """Show rate and lifetime folded on the steps, with the responses fitted to them."""
+        self.clear()
+        self.views.setCurrentWidget(self.folded)
+        result = analysis.result
+        reference = run.header["station"]["station"]["reference_electrode"]
+        told = []
+        for folded, ends in (
+            (result.falling, (result.high_v, result.low_v)),
+            (result.rising, (result.low_v, result.high_v)),
+        ):
+            step = f"{ends[0]:g} → {ends[1]:g} V vs. {reference}"
+            if folded is None:
+                told.append(f"{step}: too few photons to fold")
+                continue
+            self._show_folded(folded)
+            told.append(f"{step}: {folded.steps:,} steps")
+        cell = result.cell_us
+        if cell is not None:
+            told.append(f"the cell charges with {cell.value / 1e3:.3f} ± {cell.error / 1e3:.3f} ms")
+        self.about.setText("; ".join(told))
+
+    def clear(self) -> None:
+        """Empty all views."""
+        for plot in (self.trace, *self.rates.values(), *self.lifetimes.values()):
+            plot.clear()
+        self.about.setText(" ")
+
+    # ---- inside ----
+
+    def _lay_out(self) -> None:
+        self.folded = QtWidgets.QSplitter(QtCore.Qt.Orientation.Vertical)
+        for plots in (self.rates, self.lifetimes):
+            beside = QtWidgets.QSplitter(QtCore.Qt.Orientation.Horizontal)
+            for plot in plots.values():
+                beside.addWidget(plot)
+            self.folded.addWidget(beside)
+        self.views = QtWidgets.QStackedWidget()
+        self.views.addWidget(self.folded)
+        self.views.addWidget(self.trace)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.views, 1)
+        self.about.setContentsMargins(10, 0, 10, 4)
+        layout.addWidget(self.about)
+
+    def _show_folded(self, folded: Folded) -> None:
+        rates, lifetimes = self.rates[folded.direction], self.lifetimes[folded.direction]
+        error_hz = np.sqrt(np.maximum(folded.counts, 1)) / folded.exposure_s
+        for plot, response, edges_us, scale in (
+            (rates, folded.rate, folded.edges_us, 1e-3),
+            (lifetimes, folded.lifetime, folded.lifetime_edges_us, 1.0),
+        ):
+            of_rate = plot is rates
+            value = folded.rate_hz if of_rate else folded.lifetime_ns
+            error = error_hz if of_rate else folded.lifetime_err_ns
+            centre_us = 0.5 * (edges_us[1:] + edges_us[:-1])
+            plot.show_points(f"{folded.direction} potential", centre_us, value * scale, error * scale)
+            if response is not None:
+                time_us = np.geomspace(centre_us[0], edges_us[-1], CURVE_POINTS)
+                plot.show_curve(
+                    "response", time_us, response.curve(time_us) * scale, told=f"10–90 % in {_told(response)}"
+                )
+
+
+def _told(response: StepResponse) -> str:
+    taken = response.t10_90_us
+    unit, factor, digits = ("ms", 1e-3, 3) if taken.value >= 1000 else ("µs", 1.0, 2)
+    return f"{taken.value * factor:.{digits}f} ± {taken.error * factor:.{digits}f} {unit}"

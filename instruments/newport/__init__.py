@@ -1,0 +1,1 @@
+"""Newport: the ESP300 and ESP301 motion controllers as delay stages."""

@@ -1,0 +1,82 @@
+"""What every 2DES experiment shares: shaper, delay stage and spectrometer, and frames of their settings."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..instruments.pulse_shaper import BLANK, PulseTrain
+from .errors import AbortedError
+from .parameters import count, exact_float
+from .rig import Rig
+from .rig_procedure import POLL_S, Plan, Progress, RigProcedure
+
+READOUT_S = 0.002
+"""Time of a frame beside its integration, for estimates."""
+BYTES_PER_COUNT = 1.3
+"""In the run file, compressed."""
+
+
+class CoherenceProcedure(RigProcedure):
+    """A procedure with a pulse shaper, a delayed pulse 3, and spectra with a local oscillator."""
+
+    needs = ("shaper", "delay", "detector")
+
+    integration_s: float = exact_float("Integration", units="s", default=0.01, minimum=1e-5, maximum=65.0)
+    averages: int = count("Frames per setting", default=1, minimum=1, maximum=10_000)
+    rotating_frame: float = exact_float("Rotating frame g", default=1.0, minimum=0.0, maximum=1.0)
+    carrier_cm: float = exact_float("Carrier", units="1/cm", default=18200.0, minimum=1000.0, maximum=1e5)
+
+    frames = 0
+    _looked_s = 0.0
+
+    # ---- plans ----
+
+    def frame_s(self, rig: Rig) -> float:
+        """Time of one setting's frames, without what moves between them."""
+        return self.averages * (self.integration_s + READOUT_S)
+
+    def frames_plan(self, rig: Rig, frames: int, moves_s: float, sentence: str) -> Plan:
+        """The plan of so many settings, each with a new mask, and so many seconds of moves."""
+        duration_s = frames * (self.frame_s(rig) + rig.shaper.settle_s) + moves_s
+        return Plan(duration_s, frames * rig.detector.n_pixels * 2 * BYTES_PER_COUNT, 0, sentence)
+
+    def pair(
+        self, t1_fs: float, phases_rad: NDArray[np.floating] | tuple[float, float] = (0.0, 0.0)
+    ) -> PulseTrain:
+        """Pulses 1 and 2, the later one at zero, in this run's rotating frame."""
+        return PulseTrain.pair(
+            t1_fs,
+            (float(phases_rad[0]), float(phases_rad[1])),
+            rotating_frame=self.rotating_frame,
+            carrier_cm=self.carrier_cm,
+        )
+
+    # ---- what experiments use ----
+
+    def set_up(self) -> None:
+        """Set the detector, let no pump through."""
+        self.rig.detector.integration_time_s = self.integration_s
+        self.rig.shaper.set_pulses(BLANK)
+        self.rig.shaper.wait_settled()
+
+    def measure(self, train: PulseTrain, phase: str) -> NDArray[np.floating]:
+        """Counts of one setting, the mean of its frames, shape (pixels,), with what is watched looked at."""
+        self.rig.shaper.set_pulses(train)
+        self.rig.shaper.wait_settled()
+        return self.expose(phase)
+
+    def expose(self, phase: str) -> NDArray[np.floating]:
+        """Counts of the setting as it is; raises AbortedError when the operator wants to stop."""
+        counts = self.rig.detector.frames(self.averages).counts
+        self.frames += self.averages
+        if self.rig.clock.now() - self._looked_s >= POLL_S:
+            self._looked_s = self.rig.clock.now()
+            self.look(phase)
+        if self.should_stop():
+            raise AbortedError("stopped by the operator")
+        return counts[0] if self.averages == 1 else counts.mean(axis=0)
+
+    def measured(self) -> Progress:
+        """Frames so far."""
+        return Progress(told=f"{self.frames:,} frames")

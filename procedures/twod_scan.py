@@ -1,0 +1,202 @@
+"""2DES: scan t1 with the shaper and t2 with the delay stage, t3 by the spectrometer, with phase cycling."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..analysis.twodes.phase_cycling import Scheme, scheme
+from ..analysis.twodes.scan import Block, ScanPlan, TwoDScanData
+from ..analysis.twodes.spectra import Maps, RotatingFrame
+from ..analysis.twodes.units import FS_PER_CM
+from ..instruments.pulse_shaper import BLANK
+from .coherence_procedure import CoherenceProcedure
+from .errors import RefusedError
+from .parameters import choice, count, exact_float
+from .rig import Rig
+from .rig_procedure import Plan
+
+PHASE = "2D scan"
+
+
+class TwoDScan(CoherenceProcedure):
+    """Two-dimensional spectra over t1 and t3 at each t2."""
+
+    kind = "twod_scan"
+    DATA_COLUMNS: ClassVar[list[str]] = ["t2 (fs)", "Measured t2 (fs)", "Signal", "LO counts"]
+
+    t1_step_fs: float = exact_float("t1 step", units="fs", default=7.0, minimum=0.01, maximum=1e3)
+    t1_points: int = count("t1 points", default=30, minimum=2, maximum=10_000)
+    t2_start_fs: float = exact_float("First t2", units="fs", default=0.0, minimum=-1e6, maximum=1e7)
+    t2_step_fs: float = exact_float("t2 step", units="fs", default=8.0, minimum=0.01, maximum=1e6)
+    t2_points: int = count("t2 points", default=120, minimum=1, maximum=100_000)
+    cycling: str = choice(
+        "Phase cycling", "4x4x1", "3x3x1", "5x5x1", "pump-probe-4", "pump-probe-3", "pump-probe-2"
+    )
+    order: str = choice("Order of t1", "snake", "ascending", "random")
+    lowest_cm: float = exact_float("Band from", units="1/cm", default=16200.0, minimum=1000.0, maximum=1e5)
+    highest_cm: float = exact_float("Band to", units="1/cm", default=20200.0, minimum=1000.0, maximum=1e5)
+    fastest_beat_cm: float = exact_float(
+        "Fastest beat", units="1/cm", default=2000.0, minimum=1.0, maximum=1e5
+    )
+    allow_aliasing: int = count("Allow aliasing (0 or 1)", default=0, minimum=0, maximum=1)
+
+    def t1_fs(self) -> NDArray[np.floating]:
+        """Delays between pulses 1 and 2."""
+        return self.t1_step_fs * np.arange(self.t1_points)
+
+    def t2_fs(self) -> NDArray[np.floating]:
+        """Delays between pulses 2 and 3."""
+        return self.t2_start_fs + self.t2_step_fs * np.arange(self.t2_points)
+
+    def scheme(self) -> Scheme:
+        """The phase cycle."""
+        return scheme(self.cycling)
+
+    def preflight(self, rig: Rig) -> Plan:
+        """Check band, steps and travel; raises RefusedError or OutOfRangeError."""
+        self._check_sampling()
+        for t2 in (self.t2_fs()[0], self.t2_fs()[-1]):
+            rig.delay.check(float(t2))
+        for t1 in (0.0, float(self.t1_fs()[-1])):
+            rig.shaper.check(self.pair(t1))
+        settings = self.t1_points * self.scheme().steps
+        moves_s = self.t2_points * rig.delay.move_time_s(0.0, self.t2_step_fs)
+        return self.frames_plan(
+            rig,
+            self.t2_points * (settings + 1) * self.averages,
+            moves_s,
+            f"{self.t2_points} t2 of {self.t1_points} t1 x {self.scheme().steps} phases, "
+            f"t1 to {self.t1_fs()[-1]:g} fs, t2 {self.t2_fs()[0]:g} to {self.t2_fs()[-1]:g} fs",
+        )
+
+    def perform(self) -> None:
+        """Block by block: move to t2, measure the local oscillator, then every t1 and phase."""
+        self.set_up()
+        self._prepare_scan()
+        phases = self.scheme().phases_rad
+        for number, t2 in enumerate(self.t2_fs()):
+            measured_fs = self.rig.delay.move_to(float(t2))
+            lo = self._lit(self.measure(BLANK, PHASE))
+            counts = np.empty((self.t1_points, len(phases), len(lo)), np.float32)
+            times = np.empty(counts.shape[:2])
+            for i in self._t1_order(number):
+                for j, phase in enumerate(phases):
+                    train = self.pair(float(self.t1_fs()[i]), phase)
+                    counts[i, j] = self._lit(self.measure(train, PHASE))
+                    times[i, j] = self.rig.clock.now()
+            self._keep(float(t2), measured_fs, lo, counts, times)
+
+    # ---- live ----
+
+    def live_maps(self) -> Maps | None:
+        """Maps of the last t2 so far, from any thread; None before the first."""
+        with self._lock:
+            return self._scan.maps(last=1) if self._scan and len(self._scan) else None
+
+    def live_series(self) -> Maps | None:
+        """Maps of all t2 so far, from any thread; None before the first."""
+        with self._lock:
+            return self._scan.maps() if self._scan and len(self._scan) else None
+
+    _scan: TwoDScanData | None = None
+    _lock = threading.Lock()
+
+    # ---- inside ----
+
+    def _check_sampling(self) -> None:
+        try:
+            scheme(self.cycling)
+        except ValueError as error:
+            raise RefusedError(str(error)) from None
+        band_cm = self.highest_cm - self.lowest_cm
+        if band_cm <= 0:
+            raise RefusedError(
+                f"highest_cm = {self.highest_cm:g} must be above lowest_cm = {self.lowest_cm:g}"
+            )
+        if self.allow_aliasing:
+            return
+        widest_t1, widest_t2 = FS_PER_CM / band_cm, FS_PER_CM / (2 * self.fastest_beat_cm)
+        if self.t1_step_fs > widest_t1:
+            raise RefusedError(
+                f"t1_step_fs = {self.t1_step_fs:g} folds a band of {band_cm:.0f} cm-1 onto itself; take "
+                f"{widest_t1:.3g} fs or less, a narrower band, or allow_aliasing = 1"
+            )
+        if self.t2_points > 1 and self.t2_step_fs > widest_t2:
+            raise RefusedError(
+                f"t2_step_fs = {self.t2_step_fs:g} folds beats of {self.fastest_beat_cm:.0f} cm-1 back; take "
+                f"{widest_t2:.3g} fs or less, a slower fastest_beat_cm, or allow_aliasing = 1"
+            )
+
+    def _prepare_scan(self) -> None:
+        """Which pixels are kept, and what all blocks share."""
+        wavenumber_cm = 1e7 / self.rig.detector.wavelength_nm
+        margin_cm = 0.15 * (self.highest_cm - self.lowest_cm)
+        self._pixels = (wavenumber_cm > self.lowest_cm - margin_cm) & (
+            wavenumber_cm < self.highest_cm + margin_cm
+        )
+        if self._pixels.sum() < 64:
+            raise RefusedError("the spectrometer sees too little of the band; check lowest_cm and highest_cm")
+        self._unlit = np.abs(wavenumber_cm - self.carrier_cm) > 2 * (self.highest_cm - self.lowest_cm)
+        interferometer = self.rig.station.file.interferometer
+        assert interferometer is not None
+        plan = ScanPlan(
+            t1_fs=self.t1_fs(),
+            scheme=self.scheme(),
+            frame=RotatingFrame(self.rotating_frame, self.carrier_cm),
+            pixel_cm=wavenumber_cm[self._pixels],
+            lo_lead_fs=interferometer.lo_lead_fs,
+            band_cm=(self.lowest_cm, self.highest_cm),
+        )
+        self.record.header["pixel_cm"] = plan.pixel_cm.tolist()
+        self.record.header["lo_lead_fs"] = plan.lo_lead_fs
+        self.record.write_header()
+        with self._lock:
+            self._scan = TwoDScanData(plan)
+
+    def _lit(self, counts: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The pixels of the band, without the dark level that the pixels far from the laser tell."""
+        return counts[self._pixels] - (counts[self._unlit].mean() if self._unlit.any() else 0.0)
+
+    def _t1_order(self, number: int) -> Iterator[int]:
+        order = np.arange(self.t1_points)
+        if self.order == "random":
+            order = np.random.default_rng(number).permutation(order)
+        elif self.order == "snake" and number % 2:
+            order = order[::-1]
+        yield from order.tolist()
+
+    def _keep(
+        self,
+        t2_fs: float,
+        measured_fs: float,
+        lo: NDArray[np.floating],
+        counts: NDArray[np.float32],
+        times: NDArray[np.floating],
+    ) -> None:
+        self.record.add_group(
+            "block",
+            {
+                "t2_fs": t2_fs,
+                "measured_t2_fs": measured_fs,
+                "counts": counts,
+                "lo_counts": lo.astype(np.float32),
+                "time_s": times,
+            },
+        )
+        with self._lock:
+            assert self._scan is not None
+            self._scan.add(Block(t2_fs, counts, lo))
+        spread = float(np.std(counts, axis=1).mean())
+        self.emit_row(
+            {
+                "t2 (fs)": t2_fs,
+                "Measured t2 (fs)": measured_fs,
+                "Signal": spread,
+                "LO counts": float(lo.mean()),
+            }
+        )

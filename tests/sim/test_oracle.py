@@ -1,0 +1,129 @@
+"""Pulses of finite strength, propagated without perturbation theory, against the explicit response."""
+
+import numpy as np
+import pytest
+
+from qdlab.sim.physics import reference_response
+from qdlab.sim.physics.dimer_ensemble import (
+    NO_DEPHASING,
+    RAD_PER_FS,
+    Laser,
+    LevelSystem,
+    Relaxation,
+    coupled_dimers,
+)
+from qdlab.sim.physics.dimer_states import LABELS
+from qdlab.sim.physics.reference_response import Conditions
+from qdlab.sim.physics.shaped_pulse_oracle import ORDERS, ShapedPulseOracle, pulse_propagator
+
+DELAYS = [(60.0, 80.0, 50.0), (90.0, 150.0, 70.0), (75.0, 400.0, 45.0)]
+"""In fs; pulses of 8 fs do not overlap."""
+LABELS_15 = ("Ll perp", "Lh perp")
+LABELS_45 = ("Ll perp", "Ll par", "Lh perp", "H perp")
+
+
+def dimer(labels) -> tuple[LevelSystem, Conditions]:
+    system = coupled_dimers([[3.1, 2.9]], [0.6]).system(0, labels)
+    return system, Conditions(rates_per_fs=Relaxation().matrix(labels))
+
+
+def weak_field_difference(labels, signal: str, strength: float, delays=DELAYS) -> float:
+    """Largest difference of projected and explicit signal, relative to the largest signal."""
+    system, on = dimer(labels)
+    oracle = ShapedPulseOracle(system, strength, on)
+    explicit = getattr(reference_response, signal)
+    expected = np.array([explicit(system, *at, on).total.item() for at in delays])
+    found = np.array([oracle.projected(signal, *at) for at in delays])
+    return float(np.max(np.abs(found - expected)) / np.max(np.abs(expected)))
+
+
+@pytest.mark.parametrize("signal", ORDERS)
+def test_differences_from_the_response_fall_as_the_field_squared(signal):
+    strong, weak = (weak_field_difference(LABELS_15, signal, strength) for strength in (1e-2, 1e-3))
+    assert weak <= 3e-6
+    assert strong / weak == pytest.approx(100, rel=0.02)
+
+
+@pytest.mark.parametrize("signal", ORDERS)
+def test_agrees_with_45_states_too(signal):
+    assert weak_field_difference(LABELS_45, signal, 1e-3, DELAYS[:1]) <= 6e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signal", ORDERS)
+def test_agrees_with_all_153_states(signal):
+    assert weak_field_difference(LABELS, signal, 1e-3, DELAYS[:1]) <= 1e-5
+
+
+def cycling_error(signal: str, strength: float, steps: int) -> float:
+    """Largest difference of the cycled from the projected signal, relative to the largest signal."""
+    system, on = dimer(LABELS_15)
+    oracle = ShapedPulseOracle(system, strength, on)
+    exact = np.array([oracle.projected(signal, *at) for at in DELAYS])
+    cycled = np.array([oracle.cycled(signal, *at, steps=steps) for at in DELAYS])
+    return float(np.max(np.abs(cycled - exact)) / np.max(np.abs(exact)))
+
+
+@pytest.mark.parametrize("signal", ORDERS)
+def test_two_steps_cannot_tell_the_signals_apart(signal):
+    assert cycling_error(signal, 0.03, 2) > 0.5
+    assert cycling_error(signal, 0.003, 2) == pytest.approx(cycling_error(signal, 0.03, 2), rel=0.05)
+
+
+@pytest.mark.parametrize("signal", ORDERS)
+def test_three_steps_leave_fifth_order_signals(signal):
+    strong, weak = cycling_error(signal, 0.1, 3), cycling_error(signal, 0.01, 3)
+    assert 1e-4 < strong < 3e-2
+    assert strong / weak == pytest.approx(100, rel=0.1)  # two more interactions
+
+
+@pytest.mark.parametrize("signal", ["rephasing", "nonrephasing"])
+def test_four_steps_are_exact_for_rephasing_and_nonrephasing(signal):
+    assert cycling_error(signal, 0.1, 4) < 1e-12
+
+
+def test_four_steps_leave_a_trace_of_seventh_order_in_the_double_quantum_signal():
+    strong, weak = cycling_error("double_quantum", 0.1, 4), cycling_error("double_quantum", 0.03, 4)
+    assert 1e-7 < strong < 1e-4
+    assert strong / weak == pytest.approx((0.1 / 0.03) ** 4, rel=0.1)  # four more interactions
+
+
+@pytest.mark.parametrize("signal", ORDERS)
+def test_five_steps_are_exact(signal):
+    assert cycling_error(signal, 0.1, 5) < 1e-11
+
+
+def test_a_pulse_on_two_levels_is_a_rotation():
+    """On resonance the populations follow the area of the pulse, whatever its shape."""
+    dipole = np.array([[0.0, 0.0], [1.0, 0.0]])
+    for area in (0.1, np.pi / 2, np.pi):
+        u = pulse_propagator(np.zeros(2), dipole, area, Laser(), 18200.0)
+        np.testing.assert_allclose(np.abs(u[:, 0]), np.abs([np.cos(area), np.sin(area)]), atol=1e-9)
+        np.testing.assert_allclose(u @ u.conj().T, np.eye(2), atol=1e-9)
+
+
+def test_a_weak_pulse_has_the_spectrum_of_the_laser():
+    laser = Laser()
+    offsets = np.array([-2000.0, -500.0, 0.0, 900.0])
+    energies = RAD_PER_FS * np.r_[0.0, offsets]
+    dipole = np.zeros((5, 5))
+    dipole[1:, 0] = 1
+    u = pulse_propagator(energies, dipole, 1e-5, laser, laser.centre_cm)
+    np.testing.assert_allclose(u[1:, 0] / 1e-5j, laser.amplitude(18200 + offsets), atol=1e-9)
+
+
+def test_the_frame_does_not_matter_to_the_propagator():
+    """A laser off the frame carries its detuning in the envelope."""
+    laser, shift = Laser(), 300.0
+    dipole = np.array([[0.0, 0.0], [1.0, 0.0]])
+    here = pulse_propagator(np.array([0.0, RAD_PER_FS * 500.0]), dipole, 0.2, laser, 18200.0)
+    there = pulse_propagator(
+        np.array([0.0, RAD_PER_FS * (500.0 - shift)]), dipole, 0.2, laser, 18200.0 + shift
+    )
+    np.testing.assert_allclose(here, there, atol=1e-10)
+
+
+def test_without_light_there_is_no_polarisation():
+    system, on = dimer(LABELS_15)
+    dark = ShapedPulseOracle(system, 0.0, on._replace(dephasing=NO_DEPHASING))
+    assert dark.polarisation(60, 80, 50, (0.0, 1.0, 2.0)) == 0
