@@ -33,6 +33,8 @@ _ELECTRONS = np.arange(MOST_ELECTRONS + 1)
 _BOUNDS = np.array([[1e-3, 1e-3, 0.0], [10.0, MOST_ELECTRONS, 20.0]])
 _START = np.array([1.0, 1.0, 0.3])
 _STEP = 1e-4
+_TIME_ERR = 0.01
+"""Share of time that may be spent otherwise without anyone noticing: the sum is one within this."""
 _SHAPE_ERR = 0.01
 """Electrons by which filling a shell of levels, against repulsion alone, moves the mean."""
 
@@ -57,9 +59,9 @@ class ChargeDistribution:
     """Shares of time of 0, 1, 2, ... extra electrons."""
 
     shares: NDArray[np.floating]
-    """Not normalized; shape (MOST_ELECTRONS + 1,)."""
+    """As fitted, not normalized; shape (MOST_ELECTRONS + 1,)."""
     mean: Ratio
-    """Mean number of extra electrons, over the shares' sum."""
+    """Mean number of extra electrons: the shares', corrected as far as their sum should be one."""
     accounted: Ratio
     """Sum of the shares: one where Eqs. 1-2 hold and nothing else dims the dot."""
     misfit: float
@@ -80,9 +82,9 @@ class ChargeEstimator:
     def estimate(self, histogram: NDArray[np.int64], exposure_s: float) -> ChargeDistribution:
         """Find the shares of time from one histogram, shape (bins,), collected over `exposure_s` seconds.
 
-        Errors hold the counts (more where the fit is poor) and those of the neutral state. The mean's also
-        holds the time that neither these nor Eqs. 1-2 account for: it may have been spent at twice the mean
-        and two electrons more.
+        Errors hold the counts (more where the fit is poor) and those of the neutral state, which are errors
+        of mean and sum alike: what the sum tells by missing one corrects the mean. Time that is missing
+        beyond these errors may have been spent at twice the mean and two electrons more.
         """
         parameters, expected, covariance = self._fit(histogram, exposure_s, self._expected_hz, _START)
         misfit = chi2_per_bin(histogram, expected, len(parameters))
@@ -90,14 +92,16 @@ class ChargeEstimator:
         slope = np.array([_mean_and_sum(parameters + step) - value for step in _STEP * np.eye(3)]).T / _STEP
         others = (self._fit(histogram, exposure_s, other_hz, parameters)[0] for other_hz in self._others_hz)
         off = np.array([_mean_and_sum(other) - value for other in others])
-        variance = max(1.0, misfit) * np.diag(slope @ covariance @ slope.T) + (off**2).sum(axis=0)
+        both = max(1.0, misfit) * slope @ covariance @ slope.T + off.T @ off
         mean, accounted = value.tolist()
-        missing = math.sqrt(max(0.0, (1.0 - accounted) ** 2 - float(variance[1])))
+        accounted_err = math.sqrt(both[1, 1])
+        missing = math.sqrt(max(0.0, max(0.0, 1.0 - accounted) ** 2 - accounted_err**2))
+        gain = float(both[0, 1]) / (accounted_err**2 + _TIME_ERR**2 + missing**2)
+        mean += gain * (1.0 - accounted)
+        variance = max(0.0, float(both[0, 0]) - gain * float(both[0, 1]))
+        mean_err = math.hypot(math.sqrt(variance), _SHAPE_ERR, missing * (mean + 2.0))
         return ChargeDistribution(
-            _shares(parameters),
-            Ratio(mean, math.hypot(math.sqrt(variance[0]), _SHAPE_ERR, missing * (mean + 2.0))),
-            Ratio(accounted, math.sqrt(variance[1])),
-            misfit,
+            _shares(parameters), Ratio(mean, mean_err), Ratio(accounted, accounted_err), misfit
         )
 
     def _fit(

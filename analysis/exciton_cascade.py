@@ -34,14 +34,14 @@ def photons_in_exponentials(
     survive = np.exp(-rates_per_ns * period_ns)
     at_pulse = made
     for _ in range(_MOST_PERIODS):
-        populations = _populations(at_pulse[1:], rates_per_ns)
-        left = populations @ survive
+        left = _populations(at_pulse[1:], rates_per_ns) @ survive
         joined = np.convolve(made, np.append(1.0 - left.sum(), left))
         joined = np.append(joined[:top], joined[top:].sum())
         change = np.abs(joined - at_pulse).max()
         at_pulse = joined
         if change < _STEADY:
             break
+    populations = _populations(at_pulse[1:], rates_per_ns)
     return (rates_per_ns * yields) @ populations * (1.0 - survive) / rates_per_ns
 
 

@@ -33,7 +33,10 @@ log = logging.getLogger(__name__)
 
 TITLE = "qdlab"
 SIZE = (1600, 1000)
+FORM_WIDTH, SIDE_WIDTH = 330, 430
 STOP_KEYS = ("F12", "Esc")
+STOPPING = "RED STOP: the light is being shut off, then the cell …"
+STOPPED = "RED STOP: everything is off. The queue is held."
 CLOSE_QUESTION = "A run is going on. Stop it, make the rig safe, and close the window?"
 
 
@@ -109,10 +112,10 @@ class LabWindow(QtWidgets.QMainWindow):
 
     def red_stop(self) -> None:
         """Make everything safe at once, end the run and hold the queue."""
-        self.queue.red_stop()
+        running = self.queue.red_stop()
         self.station_area.make_safe()
         self.asker.give_up()
-        self.message.tell("RED STOP: light off, cell off; the queue is held.", "warning")
+        self.message.tell(STOPPING if running else STOPPED, "warning")
 
     def set_theme(self, name: str) -> None:
         """Show the window in "light" or "dark"."""
@@ -173,11 +176,15 @@ class LabWindow(QtWidgets.QMainWindow):
         form_column.addWidget(self.forms, 1)
         form_column.addWidget(self.options)
         area = QtCore.Qt.DockWidgetArea
-        self._dock("Experiment", left, area.LeftDockWidgetArea, 350)
-        self._dock("Station", self.station_area, area.RightDockWidgetArea, 360)
-        self._dock("Queue", self.queue_panel, area.RightDockWidgetArea, 360)
+        self._dock("Experiment", left, area.LeftDockWidgetArea, FORM_WIDTH)
+        self._dock("Station", self.station_area, area.RightDockWidgetArea, SIDE_WIDTH)
+        self._dock("Queue", self.queue_panel, area.RightDockWidgetArea, SIDE_WIDTH)
         self._dock("Log", self.log, area.BottomDockWidgetArea, 0)
+        left.setMinimumWidth(FORM_WIDTH)
+        self.station_area.setMinimumWidth(SIDE_WIDTH)
+        self.tabs.setMinimumWidth(600)  # not what the widest tab would like: the window never grows by itself
         self.resizeDocks([self.docks["Log"]], [130], QtCore.Qt.Vertical)
+        self.resizeDocks([self.docks["Station"], self.docks["Queue"]], [640, 260], QtCore.Qt.Vertical)
         self.setCorner(QtCore.Qt.BottomLeftCorner, area.LeftDockWidgetArea)
         self.setCorner(QtCore.Qt.BottomRightCorner, area.RightDockWidgetArea)
         self.status = StatusLine(self.queue)
@@ -187,7 +194,9 @@ class LabWindow(QtWidgets.QMainWindow):
 
     docks: dict[str, QtWidgets.QDockWidget]
 
-    def _dock(self, title: str, widget: QtWidgets.QWidget, area: QtCore.Qt.DockWidgetArea, width: int) -> None:
+    def _dock(
+        self, title: str, widget: QtWidgets.QWidget, area: QtCore.Qt.DockWidgetArea, width: int
+    ) -> None:
         dock = QtWidgets.QDockWidget(title, self)
         dock.setObjectName(title)
         dock.setWidget(widget)
@@ -386,6 +395,8 @@ class LabWindow(QtWidgets.QMainWindow):
     def _made_safe(self, problems: list[str]) -> None:
         if problems:
             self.message.tell(f"RED STOP: the rig may not be safe: {'; '.join(problems)}")
+        else:
+            self.message.tell(STOPPED, "warning")
 
     def _toggle_hold(self) -> None:
         self.queue.hold(not self.queue.held)
@@ -400,7 +411,9 @@ class LabWindow(QtWidgets.QMainWindow):
             self.open_path(Path(path))
 
     def _choose_experiment(self) -> None:
-        path, _ = QtWidgets.QFileDialog.getOpenFileName(self, "Load an experiment", "", "experiments (*.toml)")
+        path, _ = QtWidgets.QFileDialog.getOpenFileName(
+            self, "Load an experiment", "", "experiments (*.toml)"
+        )
         if path:
             self.load_experiment(Path(path))
 
@@ -421,12 +434,17 @@ class LabWindow(QtWidgets.QMainWindow):
 
     # ---- errors, and the end ----
 
-    def show_defect(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    def show_defect(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
         """Log an error that nobody expected and show it; the window and the run go on. From any thread."""
         log.error("defect", exc_info=(kind, error, trace))
         told = "".join(traceback.format_exception(kind, error, trace))
         QtCore.QMetaObject.invokeMethod(
-            self, "_show_defect", QtCore.Qt.QueuedConnection, QtCore.Q_ARG(str, f"{kind.__name__}: {error}\n{told}")
+            self,
+            "_show_defect",
+            QtCore.Qt.QueuedConnection,
+            QtCore.Q_ARG(str, f"{kind.__name__}: {error}\n{told}"),
         )
 
     @QtCore.Slot(str)

@@ -74,7 +74,9 @@ class LiveView(QtCore.QObject):
                     looked = self.tab.look(self._procedure)
                 except Exception as error:
                     log.exception("live view")
-                    self.broke.emit(f"the live view stopped: {type(error).__name__}: {error}; the run goes on")
+                    self.broke.emit(
+                        f"the live view stopped: {type(error).__name__}: {error}; the run goes on"
+                    )
                     return
                 if looked is not None:
                     self._drawn.clear()

@@ -63,7 +63,9 @@ class OptionsBox(QtWidgets.QWidget):
 
     def choose_folder(self) -> None:
         """Let a person choose the folder."""
-        if chosen := QtWidgets.QFileDialog.getExistingDirectory(self, "Folder for run files", self.out.text()):
+        if chosen := QtWidgets.QFileDialog.getExistingDirectory(
+            self, "Folder for run files", self.out.text()
+        ):
             self.out.setText(chosen)
 
     def _seed(self) -> int:

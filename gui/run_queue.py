@@ -20,7 +20,6 @@ from qtpy import QtCore
 if TYPE_CHECKING:
     from ..procedures.rig_procedure import Progress, RigProcedure
     from ..procedures.run import PreparedRun, RunOutcome
-    from ..procedures.station import Rig
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +73,6 @@ class Job:
     """`time.monotonic()` when its thread started."""
     procedure: RigProcedure | None = None
     stop: threading.Event = field(default_factory=threading.Event)
-    _rig: Rig | None = None
 
     @property
     def progress(self) -> Progress | None:
@@ -233,7 +231,7 @@ class RunQueue(QtCore.QObject):
         action()
 
     def _end(self, job: Job, state: State, message: str, outcome: RunOutcome | None) -> None:
-        job.state, job.message, job._rig = state, message, None
+        job.state, job.message = state, message
         self._timer.stop()
         if outcome is not None:
             job.path, job.warnings = outcome.path, outcome.warnings
@@ -266,19 +264,20 @@ class RunQueue(QtCore.QObject):
                 self.after_run()
             state, message = State(outcome.status), outcome.reason
         except Exception as error:
-            from ..procedures.errors import QdlabError
-
-            if not isinstance(error, QdlabError | OSError):
-                log.exception("run %d", job.number)
-            message = str(error) or type(error).__name__
+            state, message = _told(error, job)
         self._tell(lambda: self._end(job, state, message, outcome))
 
     def _execute(self, job: Job) -> RunOutcome:
+        from ..procedures.errors import AbortedError
         from ..procedures.run import execute_run
 
         run = self._prepare(job)
         job.kind, job.plan_s = run.procedure.kind, run.plan.duration_s
-        job._rig, job.procedure = run.rig, run.procedure
+        run.procedure.rig = run.rig
+        job.procedure = run.procedure  # from here on the red stop reaches the rig
+        if job.stop.is_set():
+            run.rig.close()
+            raise AbortedError("stopped before it began")
         self._tell(lambda: self.prepared.emit(job))
         return execute_run(run, lambda _procedure: None, job.stop)
 
@@ -306,3 +305,15 @@ class RunQueue(QtCore.QObject):
         for problem in problems:
             log.error("red stop: %s", problem)
         self._tell(lambda: self.made_safe.emit(problems))
+
+
+def _told(error: Exception, job: Job) -> tuple[State, str]:
+    """How a run ended that brought no outcome, and why."""
+    from ..procedures.errors import AbortedError, QdlabError
+
+    if isinstance(error, AbortedError):
+        return State.ABORTED, str(error)
+    if not isinstance(error, QdlabError | OSError):
+        log.error("run %d", job.number, exc_info=error)
+        return State.FAILED, f"{type(error).__name__}: {error}"
+    return State.FAILED, str(error)

@@ -38,8 +38,8 @@ class StationArea(QtWidgets.QWidget):
         self._ask = ask
         self._in_turn = ThreadPoolExecutor(max_workers=1, thread_name_prefix="station hand-over")
         self._runs = 0
-        layout = QtWidgets.QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        self._column = QtWidgets.QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
 
     def show_station(self, station: Station) -> None:
         """Show this station and take hold of it once the one before is safe; nothing if it is shown."""
@@ -55,7 +55,7 @@ class StationArea(QtWidgets.QWidget):
             self.panel.close()
             self.panel.deleteLater()
         self.panel = StationPanel(self.monitor)
-        self.layout().addWidget(self.panel)
+        self._column.addWidget(self.panel)
         self.monitor_changed.emit(self.monitor)
 
     # ---- around runs ----

@@ -208,6 +208,9 @@ QLabel[verdict="good"] { color: %(good)s; }
 QLabel[verdict="bad"] { color: %(bad)s; }
 QHeaderView::section { background: %(window)s; border: none; border-bottom: 1px solid %(line)s;
     padding: 4px 6px; }
+QCheckBox::indicator { width: 14px; height: 14px; border: 1px solid %(faint)s; border-radius: 3px;
+    background: %(panel)s; }
+QCheckBox::indicator:checked { background: %(accent)s; border: 1px solid %(accent)s; }
 QTabBar::tab { padding: 7px 16px; }
 QTabBar::tab:selected { color: %(accent)s; }
 QProgressBar { border: 1px solid %(line)s; border-radius: 4px; text-align: center;

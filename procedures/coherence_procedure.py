@@ -60,7 +60,7 @@ class CoherenceProcedure(RigProcedure):
         self.rig.shaper.set_pulses(BLANK)
         self.rig.shaper.wait_settled()
 
-    def measure(self, train: PulseTrain, phase: str) -> NDArray[np.floating]:
+    def spectrum(self, train: PulseTrain, phase: str) -> NDArray[np.floating]:
         """Counts of one setting, the mean of its frames, shape (pixels,), with what is watched looked at."""
         self.rig.shaper.set_pulses(train)
         self.rig.shaper.wait_settled()

@@ -84,12 +84,15 @@ class PhotonProcedure(RigProcedure):
             if not self._stopped_now:
                 raise
             log.info("ended by the red stop", exc_info=True)
+        if self._stopped_now and self.status_name != "finished":
             self._end("aborted", RED_STOP, AbortedError(RED_STOP))
 
     def go_on(self) -> None:
-        """Raise AbortedError after `stop_now`; called where something was switched on."""
+        """Raise AbortedError where the run is to stop; called around whatever switches something on."""
         if self._stopped_now:
             raise AbortedError(RED_STOP)
+        if self.should_stop():
+            raise AbortedError("stopped by the operator")
 
     def look(self, phase: str) -> None:
         """Fetch photons, watch the limits, tell the progress; less often while `unwatched`."""

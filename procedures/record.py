@@ -72,7 +72,8 @@ class RunRecord:
         self.confirmed_words = 0
         self._words = (self.folder / WORDS_FILE).open("ab")
         self._log = (self.folder / "log.txt").open("a", encoding="utf-8")
-        self._n_potentiostat = 0
+        self.confirmed_records = 0
+        """Potentiostat records that are on the disk."""
         self._early: EarlyPacking | None = None
         self.packing: PhotonPacking | None = None
         """After `finish`: the photons that were packed while the run went on, for `write_run_file`."""
@@ -99,8 +100,7 @@ class RunRecord:
     def add_potentiostat(self, records: Sequence[PotentiostatRecord]) -> None:
         """Store what the potentiostat brought, with the vendor's files as they were."""
         for record in records:
-            name = f"potentiostat_{self._n_potentiostat:03d}"
-            self._n_potentiostat += 1
+            name = f"potentiostat_{self.confirmed_records:03d}"
             arrays = {key: getattr(record, key) for key in POTENTIOSTAT_ARRAYS}
             np.savez(self.folder / f"{name}.npz", **arrays)
             for file, content in record.vendor_files.items():
@@ -117,6 +117,7 @@ class RunRecord:
                 "vendor_files": sorted(record.vendor_files),
             }
             write_atomically(self.folder / f"{name}.json", json.dumps(about, indent=1, default=_plain))
+            self.confirmed_records += 1
 
     def add_group(self, name: str, tree: Mapping[str, Any]) -> None:
         """Store arrays and attributes as the next group called `name`; see `formats.run_file`."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import h5py
 
+from ..formats.errors import FileFormatError
 from ..formats.photon_packing import OWN
 from ..formats.run_file import PART_SUFFIX
 
@@ -74,6 +75,15 @@ class RunIndex:
                 entries.append(known[path][1])
         self._known = known
         return sorted(entries, key=_when, reverse=True)
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header of a run file; raises FileFormatError when it is none, or is damaged."""
+    try:
+        with h5py.File(path) as file:
+            return json.loads(str(file[OWN].attrs["header"]))
+    except (OSError, KeyError, json.JSONDecodeError) as error:
+        raise FileFormatError(f"{path}: is damaged or not a run file: {error}") from error
 
 
 def read_entry(path: Path) -> RunEntry:

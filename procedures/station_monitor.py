@@ -73,8 +73,11 @@ class StationMonitor:
             return problems
 
     def watch(self, procedure: RigProcedure | None) -> None:
-        """Tell from now on what this running procedure knows; its instruments are not touched."""
-        self._run = procedure
+        """Tell from now on what this running procedure knows; nothing while the station is held here.
+
+        The procedure's instruments are not touched.
+        """
+        self._run = procedure if self._hold is None else None
 
     # ---- what a person asks for ----
 

@@ -81,13 +81,13 @@ class TwoDScan(CoherenceProcedure):
         phases = self.scheme().phases_rad
         for number, t2 in enumerate(self.t2_fs()):
             measured_fs = self.rig.delay.move_to(float(t2))
-            lo = self._lit(self.measure(BLANK, PHASE))
+            lo = self._lit(self.spectrum(BLANK, PHASE))
             counts = np.empty((self.t1_points, len(phases), len(lo)), np.float32)
             times = np.empty(counts.shape[:2])
             for i in self._t1_order(number):
                 for j, phase in enumerate(phases):
                     train = self.pair(float(self.t1_fs()[i]), phase)
-                    counts[i, j] = self._lit(self.measure(train, PHASE))
+                    counts[i, j] = self._lit(self.spectrum(train, PHASE))
                     times[i, j] = self.rig.clock.now()
             self._keep(float(t2), measured_fs, lo, counts, times)
 

@@ -7,18 +7,17 @@ from typing import Literal
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import ArrayLike, NDArray
-from qtpy import QtCore, QtWidgets
+from qtpy import QtWidgets
 
 from .. import theme
 from .colour_bar import ColourBar
-from .plot import TOP_LEFT, Plot, colour_of
+from .flid_cells import CELLS, LIFETIME_EDGES_NS, RATE_EDGES_HZ, count_cells, mean_in_cells, place
+from .plot import BOTTOM_RIGHT, Plot, colour_of
 
-LIFETIME_EDGES_NS: NDArray[np.float64] = np.geomspace(0.3, 300.0, 121)
-RATE_EDGES_HZ: NDArray[np.float64] = np.geomspace(500.0, 80_000.0, 91)
-"""Edges of the map's cells, of equal width on a logarithmic scale."""
-CELLS = len(LIFETIME_EDGES_NS) - 1, len(RATE_EDGES_HZ) - 1
 UNSEEN = 0.15
 """Part of the first colours that would not stand out from the panel."""
+FULL = 0.99
+"""Part of the seen cells that have a colour of their own: the fullest ones share the last colour."""
 ColouredBy = Literal["count", "bias"]
 
 
@@ -32,7 +31,12 @@ class FlidMap(Plot):
     def __init__(self, reference: str = "", parent: QtWidgets.QWidget | None = None) -> None:
         self._bar: ColourBar | None = None
         super().__init__(
-            "lifetime (ns)", "net intensity (kc/s)", log_x=True, log_y=True, legend=TOP_LEFT, parent=parent
+            "lifetime (ns)",
+            "net intensity (kc/s)",
+            log_x=True,
+            log_y=True,
+            legend=BOTTOM_RIGHT,
+            parent=parent,
         )
         self.coloured_by: ColouredBy = "count"
         self.reference = reference
@@ -46,7 +50,7 @@ class FlidMap(Plot):
         self._labels: list[pg.TextItem] = []
         self._marks: dict[str, tuple[pg.ErrorBarItem, str]] = {}
         self._bar = ColourBar(self._image, self.item)
-        self._place_image()
+        place(self._image)
         self.follow_x(LIFETIME_EDGES_NS[0], LIFETIME_EDGES_NS[-1], steady=False)
         self.follow_y(RATE_EDGES_HZ[0] / 1e3, RATE_EDGES_HZ[-1] / 1e3, steady=False)
         self.retheme()
@@ -57,10 +61,8 @@ class FlidMap(Plot):
         self, lifetime_ns: ArrayLike, net_rate_hz: ArrayLike, potential_v: ArrayLike | None = None
     ) -> None:
         """Show the distribution of these points, arrays of one length; nan are left out."""
-        net_rate_hz = np.asarray(net_rate_hz, float)
-        cell = _cells(np.asarray(lifetime_ns, float), LIFETIME_EDGES_NS, net_rate_hz, RATE_EDGES_HZ)
-        counts = np.bincount(cell[cell >= 0], minlength=CELLS[0] * CELLS[1]).reshape(CELLS)
-        self.show_cells(counts, None if potential_v is None else _means(cell, np.asarray(potential_v, float)))
+        bias_v = None if potential_v is None else mean_in_cells(lifetime_ns, net_rate_hz, potential_v)
+        self.show_cells(count_cells(lifetime_ns, net_rate_hz), bias_v)
 
     def show_cells(self, counts: ArrayLike, bias_v: ArrayLike | None = None) -> None:
         """Show time bins, and their mean bias (V, nan: not known), counted in the cells of the map.
@@ -144,14 +146,11 @@ class FlidMap(Plot):
             low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)
         else:
             shown = np.where(self.counts > 0, self.counts, np.nan)
-            low, high = 0.0, float(max(1, self.counts.max()))
+            seen = self.counts[self.counts > 0]
+            low, high = 0.0, float(np.quantile(seen, FULL)) if len(seen) else 1.0
         self._image.setImage(shown, autoLevels=False)
-        self._place_image()
+        place(self._image)
         self._bar.show_levels(float(low), float(max(high, low + 1e-3)))
-
-    def _place_image(self) -> None:
-        x, y = np.log10(LIFETIME_EDGES_NS), np.log10(RATE_EDGES_HZ / 1e3)
-        self._image.setRect(QtCore.QRectF(x[0], y[0], x[-1] - x[0], y[-1] - y[0]))
 
     def _name_states(self, lifetime_ns: NDArray[np.float64], rate_khz: NDArray[np.float64]) -> None:
         names = {0: "X0", 1: "X-", 2: "X2-", 4: "X4-"}
@@ -167,25 +166,6 @@ class FlidMap(Plot):
     def _colour_marks(self) -> None:
         for bars, pen in self._marks.values():
             bars.setData(pen=theme.pen(colour_of(pen)))
-
-
-def _cells(
-    x: NDArray[np.float64], x_edges: NDArray[np.float64], y: NDArray[np.float64], y_edges: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """Flat cell of each point, -1 outside the map and for nan."""
-    columns, rows = (
-        np.where(np.isfinite(v) & (v < edges[-1]), np.searchsorted(edges, v, "right") - 1, -1)
-        for v, edges in ((x, x_edges), (y, y_edges))
-    )
-    return np.where((columns >= 0) & (rows >= 0), columns * (len(y_edges) - 1) + rows, -1)
-
-
-def _means(cell: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of the values in each cell; nan where no value is known."""
-    known = (cell >= 0) & np.isfinite(values)
-    n = np.bincount(cell[known], minlength=CELLS[0] * CELLS[1])
-    total = np.bincount(cell[known], values[known], minlength=CELLS[0] * CELLS[1])
-    return np.divide(total, n, out=np.full(len(n), np.nan), where=n > 0).reshape(CELLS)
 
 
 def _finite(error: float) -> float:

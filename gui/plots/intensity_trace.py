@@ -92,3 +92,8 @@ def in_bins(trace: NDArray[np.generic], bin_s: float, most: int) -> tuple[NDArra
     joined = max(1, -(-len(trace) // most))
     whole = np.asarray(trace[: len(trace) // joined * joined], np.float64)
     return whole.reshape(-1, joined).sum(axis=1) / joined, bin_s * joined
+
+
+def centres_s(bins: int, bin_s: float, start_s: float = 0.0) -> NDArray[np.float64]:
+    """Centres of equal time bins, in seconds, shape (bins,)."""
+    return np.asarray(start_s + (np.arange(bins) + 0.5) * bin_s, np.float64)

@@ -139,7 +139,7 @@ class Plot(pg.PlotWidget):
         axis.enableAutoSIPrefix(False)
         if axis.labelText != text:
             axis.setLabel(text)
-            theme.style_plot(self.item)
+            axis.resizeEvent()  # or the label stands where the one before began
 
     def draw(
         self, name: str, x: ArrayLike, y: ArrayLike, pen: str, *, width: float = theme.LINE_PX,
@@ -191,7 +191,9 @@ class Plot(pg.PlotWidget):
         """Take the colours of the theme in use."""
         theme.style_plot(self.item)
         for side in ("bottom", "left", "right"):
-            self.item.getAxis(side).setStyle(autoReduceTextSpace=False)
+            axis = self.item.getAxis(side)
+            axis.setStyle(autoReduceTextSpace=False)
+            axis.resizeEvent()
         for line, pen, width in self._lines.values():
             self._colour(line, pen, width)
         self._colour_legend()

@@ -18,7 +18,7 @@ class PotentiostatCard(RoleCard):
 
     def build(self) -> None:
         """State, then what to hold."""
-        self.cell, self.window = told_label(), told_label(faint=True)
+        self.cell, self.allowed = told_label(), told_label(faint=True)
         self.potential = field(0.0, -10.0, 10.0, decimals=3, step=0.1, unit="V")
         self.hold_s = field(600.0, 1.0, 3600.0, decimals=0, step=60.0, unit="s")
         self.hold_s.setToolTip("after this time the cell goes off by itself")
@@ -27,7 +27,7 @@ class PotentiostatCard(RoleCard):
         self.controls += [self.potential, self.hold_s, self.hold, self.off]
         self.body.addWidget(self.cell, 0, 0, 1, 2)
         self.body.addWidget(self.off, 0, 2)
-        self.body.addWidget(self.window, 1, 0, 1, 3)
+        self.body.addWidget(self.allowed, 1, 0, 1, 3)
         for column, widget in enumerate((self.potential, self.hold_s, self.hold)):
             self.body.addWidget(widget, 2, column)
         self.body.setColumnStretch(0, 1)
@@ -44,7 +44,7 @@ class PotentiostatCard(RoleCard):
             told += f", {left.value:.0f} s left"
         say(self.cell, told, "good" if cell.startswith("on") else "bad" if cell == "may be on" else "")
         if potential is not None:
-            self.window.setText(f"allowed {potential.lower:g} to {potential.upper:g} V")
+            self.allowed.setText(f"allowed {potential.lower:g} to {potential.upper:g} V")
 
     def _hold(self) -> None:
         self.ask("hold", potential_v=self.potential.value(), hold_s=self.hold_s.value())

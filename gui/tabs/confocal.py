@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...analysis.found_dots import FoundDot
     from ...analysis.scan_image import ScanImage as Image
     from ...formats.run_file import RunFile
-    from ...procedures.field import FieldProcedure
+    from ...procedures.rig_procedure import RigProcedure
     from ...procedures.station_monitor import StationMonitor
 
 POSITION_MS = 250
@@ -52,8 +52,6 @@ class ConfocalTab(ExperimentTab):
     experiments: ClassVar[tuple[str, ...]] = ("confocal_scan", "find_dots", "dot_survey")
     kinds: ClassVar[tuple[str, ...]] = ("confocal_scan", "find_dots", "dot_survey")
 
-    point_chosen = QtCore.Signal(float, float, float)
-    """x, y, z in micrometres that the next run shall have."""
     refused = QtCore.Signal(str)
     """Why the stage was not moved."""
 
@@ -69,6 +67,8 @@ class ConfocalTab(ExperimentTab):
         self.move_on_click = QtWidgets.QCheckBox("a click moves the stage", checked=True)
         self.go = QtWidgets.QPushButton("Go there", toolTip="move the stage to the chosen place")
         self.use = QtWidgets.QPushButton("Use for the next run", toolTip="take it as the point of the form")
+        for widget in (self.go, self.move_on_click):
+            widget.setEnabled(False)  # until a station is held
         self.field: Field | None = None
         self.chosen_um: tuple[float, float, float] | None = None
         """The place that was clicked, or a dot: x, y, z in micrometres; z is nan where nobody has said it."""
@@ -92,8 +92,11 @@ class ConfocalTab(ExperimentTab):
 
     # ---- a run that goes on ----
 
-    def look(self, procedure: FieldProcedure) -> Field | None:
+    def look(self, procedure: RigProcedure) -> Field | None:
         """The image so far, and the dots visited so far; None before there is one."""
+        from ...procedures.field import FieldProcedure
+
+        assert isinstance(procedure, FieldProcedure), "the tab's kinds are runs of a field"
         live = procedure.live_field
         image = live.image() if live else None
         if image is None:
@@ -176,7 +179,7 @@ class ConfocalTab(ExperimentTab):
 
     def _choose(self, x_um: float, y_um: float, z_um: float) -> None:
         self.chosen_um = x_um, y_um, z_um
-        self.image.mark(HERE, x_um, y_um, pen="good")
+        self.image.mark(HERE, x_um, y_um, pen="warning")
         self._say("")
         self._show_place()
 
@@ -196,7 +199,7 @@ class ConfocalTab(ExperimentTab):
                 x_um, y_um, _ = dot.position_um
                 self.image.mark(str(dot.number), x_um, y_um, pen="good" if dot.single else "accent")
             if self.chosen_um is not None:
-                self.image.mark(HERE, *self.chosen_um[:2], pen="good")
+                self.image.mark(HERE, *self.chosen_um[:2], pen="warning")
         self.field = field
         self.image.show_image(field.rate_hz, field.x_edges_um, field.y_edges_um)
         self._show_place()

@@ -10,6 +10,7 @@ from qtpy import QtCore, QtWidgets
 
 COLUMNS = ("dot", "x (µm)", "y (µm)", "z (µm)", "rate (kc/s)", "width (nm)", "g2(0)", "")
 UNKNOWN = "–"
+RIGHT = int(QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.AlignVCenter)
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,8 @@ class DotTable(QtWidgets.QTableWidget):
         for row, dot in enumerate(dots):
             for column, text in enumerate(_cells(dot)):
                 item = QtWidgets.QTableWidgetItem(text)
-                item.setTextAlignment(
-                    int(QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.AlignVCenter)
-                )
+                if column < len(COLUMNS) - 1:
+                    item.setTextAlignment(RIGHT)
                 self.setItem(row, column, item)
 
     def select(self, number: int) -> None:

@@ -12,7 +12,7 @@ from qtpy import QtCore, QtWidgets
 
 from ..experiment_tab import ExperimentTab
 from ..plots.g2_plot import G2Plot
-from ..plots.intensity_trace import IntensityTrace, in_bins
+from ..plots.intensity_trace import IntensityTrace, centres_s, in_bins
 from ..plots.points_plot import PointsPlot, ValueTrace
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class HbtTab(ExperimentTab):
         self.g2.show_value(*(result.antibunching.window or (None, None)))
         self._show_peaks(result.antibunching)
         rate_hz, bin_s = in_bins(result.trace_hz, result.trace_bin_s, MOST_SHOWN)
-        self.trace.show_intensity((np.arange(len(rate_hz)) + 0.5) * bin_s, rate_hz, name="both detectors")
+        self.trace.show_intensity(centres_s(len(rate_hz), bin_s), rate_hz, name="both detectors")
         reference = run.header["station"]["station"]["reference_electrode"]
         where = "cell at rest" if result.potential_v is None else f"{result.potential_v:g} V vs. {reference}"
         photons = f"{result.photons:,} photons in {result.duration_s:.1f} s"
@@ -181,12 +181,12 @@ class HbtTab(ExperimentTab):
 
 def _rates(snapshot: EngineSnapshot) -> tuple[Array, tuple[Array, ...]]:
     """Times and rates of each detector, of the whole bins of a snapshot's trace."""
-    rates_hz, bin_s = [], snapshot.trace_bin_s
+    rates_hz: list[Array] = []
+    bin_s = snapshot.trace_bin_s
     for counts in snapshot.trace[:-1].T:
         rate_hz, bin_s = in_bins(counts / snapshot.trace_bin_s, snapshot.trace_bin_s, MOST_SHOWN // 5)
         rates_hz.append(rate_hz)
-    time_s = snapshot.trace_start_s + (np.arange(len(rates_hz[0])) + 0.5) * bin_s
-    return time_s, tuple(rates_hz)
+    return centres_s(len(rates_hz[0]), bin_s, snapshot.trace_start_s), tuple(rates_hz)
 
 
 def _told_rates(rates_hz: Iterable[float]) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qtpy import QtCore, QtWidgets
 
 from ..experiment_tab import ExperimentTab
-from ..plots.intensity_trace import IntensityTrace, in_bins
+from ..plots.intensity_trace import IntensityTrace, centres_s, in_bins
 from ..plots.points_plot import PointsPlot
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class PotentialStepTab(ExperimentTab):
         photons = f"{int(snapshot.photons.sum()):,} photons in {snapshot.duration_s:.0f} s"
         return Looked(
             f"{photons}; the last {PERIODS_SHOWN} periods, to be folded when the run is over",
-            snapshot.trace_start_s + (np.arange(len(rate_hz)) + 0.5) * bin_s, rate_hz,
+            centres_s(len(rate_hz), bin_s, snapshot.trace_start_s), rate_hz,
         )  # fmt: skip
 
     def show_live(self, looked: Looked) -> None:

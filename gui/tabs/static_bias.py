@@ -14,8 +14,9 @@ from qtpy import QtCore, QtWidgets
 from .. import theme
 from ..experiment_tab import ExperimentTab
 from ..plots.decay_plot import DecayPlot
-from ..plots.flid_map import LIFETIME_EDGES_NS, RATE_EDGES_HZ, FlidMap
-from ..plots.intensity_trace import IntensityTrace, in_bins
+from ..plots.flid_cells import LIFETIME_EDGES_NS, RATE_EDGES_HZ
+from ..plots.flid_map import FlidMap
+from ..plots.intensity_trace import IntensityTrace, centres_s, in_bins
 from ..plots.points_plot import PointsPlot
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class StaticBiasTab(ExperimentTab):
         self._result = result = analysis.result
         self._set_reference(run.header["station"]["station"]["reference_electrode"])
         rate_hz, bin_s = in_bins(result.trace_hz, result.trace_bin_s, MOST_SHOWN)
-        self.trace.show_intensity((np.arange(len(rate_hz)) + 0.5) * bin_s, rate_hz)
+        self.trace.show_intensity(centres_s(len(rate_hz), bin_s), rate_hz)
         holds = [at.hold for at in result.potentials]
         gaps = [[h.start_s, h.end_s, h.end_s] for h in holds]
         steps_v = [[h.potential_v, h.potential_v, np.nan] for h in holds]

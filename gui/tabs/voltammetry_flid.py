@@ -33,7 +33,7 @@ G2_REACH_NS = 2000.0
 MOST_SHOWN = 6000
 """Points of a trace that are drawn."""
 MOST_SWEEP_POINTS = 40_000
-CURRENT_COMES = "The potentiostat hands its current over when a block of the program has ended."
+CURRENT_COMES = "current comes when a block has ended"
 
 Array = NDArray[np.float64]
 
@@ -84,7 +84,7 @@ class VoltammetryFlidTab(ExperimentTab):
         self.colour_by = QtWidgets.QComboBox()
         self.colour_by.addItems(["count", "bias"])
         self.colour_by.currentTextChanged.connect(self.flid.colour_by)
-        self.about_current = QtWidgets.QLabel(CURRENT_COMES, wordWrap=True)
+        self.about_current = QtWidgets.QLabel(CURRENT_COMES)
         self.about_current.setProperty("faint", True)
         self._lay_out()
         self._watch: _Watch | None = None

@@ -76,7 +76,7 @@ class LcosCalibration:
     def column_wavelength_nm(self) -> NDArray[np.float64]:
         """Wavelength in nm at the centre of each column (float64 [columns])."""
         u = np.linspace(-1.0, 1.0, self.columns)
-        return np.polynomial.polynomial.polyval(u, self.wavelength_nm)
+        return np.asarray(np.polynomial.polynomial.polyval(u, self.wavelength_nm), np.float64)
 
     def column_phase_rad(self) -> NDArray[np.float64]:
         """Phase of each grey level at each column (float64 [columns, levels]), 0 at level 0.
@@ -96,8 +96,8 @@ class LcosCalibration:
         if (short := phase_rad[:, -1] < least).any():
             k = int(np.argmax(short))
             raise CalibrationError(
-                f"the panel reaches {phase_rad[k, -1] / math.pi:.2f} pi at {NM_CM / wavenumber_cm[k]:.1f} nm, "
-                f"not 2 pi: raise its drive voltage, or measure the grey levels again"
+                f"the panel reaches {phase_rad[k, -1] / math.pi:.2f} pi at {NM_CM / wavenumber_cm[k]:.1f} nm "
+                "instead of 2 pi: raise its drive voltage, or measure the grey levels again"
             )
         return phase_rad
 

@@ -126,7 +126,7 @@ class DazzlerShaper(PulseShaper):
         path = self._folder / f"qdlab-{hashlib.sha256(text.encode()).hexdigest()[:16]}.txt"
         path.write_text(text, encoding="ascii")
         self._waves.add(path)
-        field = amplitude * np.exp(1j * phase_rad)
+        field = amplitude * (np.cos(phase_rad) + 1j * np.sin(phase_rad))
         field.flags.writeable = False
         return path.name, AppliedMask(train, self._wavenumber_cm, field)
 

@@ -62,8 +62,8 @@ class Diffraction:
 
     def field(self, phase_rad: Real) -> Complex:
         """The field in the order; see `Encoding`."""
-        carrier = np.exp(-2j * np.pi * self.order * np.arange(self.rows) / self.rows)
-        return carrier @ np.exp(1j * phase_rad) / self.rows
+        turns = self.order * np.arange(self.rows)[:, None] / self.rows
+        return np.mean(np.exp(1j * (phase_rad - 2 * np.pi * turns)), axis=0)
 
     def _rising(self, mask: Complex) -> Real:
         depth = np.interp(np.abs(mask), self._amplitudes, _DEPTHS)
@@ -87,7 +87,7 @@ class PhaseOnly:
 
     def field(self, phase_rad: Real) -> Complex:
         """The undiffracted field; see `Encoding`."""
-        return np.exp(1j * phase_rad).sum(axis=0) / self.rows
+        return np.mean(np.exp(1j * phase_rad), axis=0)
 
 
 class GreyTable:

@@ -94,7 +94,7 @@ class LcosShaper(PulseShaper):
     # ---- connection ----
 
     def connect(self) -> Identity:
-        """Take the screen and blank it; raises InstrumentError when it is missing, scaled or of wrong size."""
+        """Take the screen and blank it; raises InstrumentError when it is missing, scaled or too small."""
         with self._lock:
             info = self._screen.open()
             try:

@@ -15,10 +15,23 @@ from typing import Protocol, Self
 
 from ...instruments.pi.links import LineLink
 from ..clock import PS_PER_S, SimulatedClock
-from .pi_gcs import Reply
 
 _POLL_S = 0.02
 _CHUNK = 65_536
+
+
+class Sent(Protocol):
+    """What goes back to the client, and how late; `data` is looked at when it leaves."""
+
+    @property
+    def data(self) -> bytes:
+        """The bytes."""
+        ...
+
+    @property
+    def delay_s(self) -> float:
+        """How late they leave, in seconds."""
+        ...
 
 
 class Controller(Protocol):
@@ -36,7 +49,7 @@ class Controller(Protocol):
         """Whether the connection is broken."""
         ...
 
-    def receive(self, data: bytes) -> Sequence[Reply]:
+    def receive(self, data: bytes) -> Sequence[Sent]:
         """Take bytes from the client and give what goes back."""
         ...
 

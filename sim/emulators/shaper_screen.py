@@ -167,6 +167,16 @@ class EmulatedScreen(Screen):
 
     # ---- the light ----
 
+    @property
+    def frame(self) -> Frame:
+        """What is on the screen."""
+        return self._frame
+
+    @property
+    def decoded(self) -> Decoded:
+        """What the panel is turning to, or has turned to."""
+        return self._now
+
     def passed(self, wavenumber_cm: NDArray[np.float64]) -> NDArray[np.complex128]:
         """M(w) at this instant, for light of any wavenumber (complex, shape of the argument)."""
         old = self._share_of_old()

@@ -151,3 +151,123 @@ def spread(grid, shape, first_plane, items, axes, polynomials, signs, levels, li
             place = np.float32(at - math.floor(at))
             c = emit_m[n, m] * emit_o[n, o]
             _add_pathway(grid, corner + 2 * cell, c.real, c.imag, place, taps_4, weights, strides)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def spread_double_quantum(grid, shape, first_plane, items, axes, polynomials, levels, links, phases, ladder):
+    """Add the pathways of Q for `items` (dimer * 16 + state i of t1) to `grid`, float32 re, im in turn.
+
+    x1 = -w_i, x2 = -w_F; absorption has x3 = -(w_F - w_j), emission, behind the `section`, x3 = -w_j.
+    """
+    planes, width2, section, width3 = shape
+    axis1, axis2, axis3, axis4 = axes
+    taps_1, taps_2, taps_3, taps_4 = polynomials
+    energy, pair_energy = levels
+    climb, climb_lit = links
+    phase_i, rise_pair, phase_pair, rise_j, emit_j = phases
+    link_exciton, link_pair, from_start, from_link, into_start, into_link = ladder
+    stride1, stride2 = 2 * width2 * width3, 2 * width3
+    strides = (stride1, stride2)
+    if grid.size < planes * stride1:
+        raise IndexError("the grid is smaller than its shape")
+    taps1 = np.empty(4, np.float32)
+    weights = np.empty((4, 4), np.float32)
+    for item in items:
+        n, i = item // _STATES, item % _STATES
+        at = cell_of(-energy[n, i], axis1)
+        plane = int(at) - first_plane
+        if not 0 <= plane <= planes - 4:
+            raise IndexError("a pathway lies outside its part of the grid")
+        place = np.float32(at - math.floor(at))
+        for k in range(4):
+            taps1[k] = _tap(place, taps_1, k)
+        for up in from_link[from_start[i] : from_start[i + 1]]:
+            pair = link_pair[up]
+            at = cell_of(-pair_energy[n, pair], axis2)
+            cell = int(at)
+            if not 0 <= cell <= width2 - 4:
+                raise IndexError("a pathway lies outside its part of the grid")
+            place = np.float32(at - cell)
+            for b in range(4):
+                tap = _tap(place, taps_2, b)
+                for a in range(4):
+                    weights[a, b] = taps1[a] * tap
+            corner = plane * stride1 + cell * stride2
+            climbed = climb_lit[n, up] * phase_i[n, i] * rise_pair[n, pair]
+            for down in into_link[into_start[pair] : into_start[pair + 1]]:
+                j = link_exciton[down]
+                at = cell_of(energy[n, j] - pair_energy[n, pair], axis3)
+                cell = int(at)
+                if not 0 <= cell <= section - 4:
+                    raise IndexError("a pathway lies outside its part of the grid")
+                place = np.float32(at - cell)
+                c = -climb[n, down] * climbed * phase_pair[n, pair] * rise_j[n, j]
+                _add_pathway(grid, corner + 2 * cell, c.real, c.imag, place, taps_3, weights, strides)
+                at = cell_of(-energy[n, j], axis4)
+                cell = section + int(at)
+                if not section <= cell <= width3 - 4:
+                    raise IndexError("a pathway lies outside its part of the grid")
+                place = np.float32(at - math.floor(at))
+                c = climb_lit[n, down] * climbed * emit_j[n, j]
+                _add_pathway(grid, corner + 2 * cell, c.real, c.imag, place, taps_4, weights, strides)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def spread_lines(lines, section, dimers, axes, polynomials, levels, links, phases, link_exciton, link_pair):
+    """Add what each state k shines and absorbs along t3 to `lines`, float32 [16 + 1, dimers, 2 * points], zero before.
+
+    Line k is emission minus absorption of state k; line 16 is the emission of all states, which the bleach
+    of the ground state has. Absorption lies on the first `section` points, emission behind.
+    """
+    axis3, axis4 = axes
+    taps_3, taps_4 = polynomials
+    energy, pair_energy = levels
+    climb, climb_lit = links
+    phase_k, phase_pair, emit_k = phases
+    points = lines.shape[2] // 2
+    for row in range(len(dimers)):
+        n = dimers[row]
+        for link in range(len(link_pair)):
+            k, pair = link_exciton[link], link_pair[link]
+            at = cell_of(energy[n, k] - pair_energy[n, pair], axis3)
+            cell = int(at)
+            if not 0 <= cell <= section - 4:
+                raise IndexError("a pathway lies outside its part of the grid")
+            place = np.float32(at - cell)
+            c = -climb[n, link] * climb_lit[n, link] * phase_k[n, k] * phase_pair[n, pair]
+            for b in range(4):
+                tap = _tap(place, taps_3, b)
+                lines[k, row, 2 * (cell + b)] += tap * c.real
+                lines[k, row, 2 * (cell + b) + 1] += tap * c.imag
+        for k in range(_STATES):
+            at = cell_of(-energy[n, k], axis4)
+            cell = section + int(at)
+            if not section <= cell <= points - 4:
+                raise IndexError("a pathway lies outside its part of the grid")
+            place = np.float32(at - math.floor(at))
+            c = emit_k[n, k]
+            for b in range(4):
+                tap = _tap(place, taps_4, b)
+                for line in (k, _STATES):
+                    lines[line, row, 2 * (cell + b)] += tap * c.real
+                    lines[line, row, 2 * (cell + b) + 1] += tap * c.imag
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def turn_states(turned, dimers, energy, amplitude, times, start_fs, step_fs, decay_per_fs):
+    """Fill float32 [16 + 1, dimers, 2, times] with Re and Im of amplitude exp((-i w - decay) t); row 16 is the sum."""
+    for row in range(len(dimers)):
+        n = dimers[row]
+        turned[_STATES, row] = 0
+        for i in range(_STATES):
+            w = energy[n, i]
+            fall = amplitude[n, i] * math.exp(-decay_per_fs * start_fs)
+            re, im = fall * math.cos(w * start_fs), -fall * math.sin(w * start_fs)
+            fall = math.exp(-decay_per_fs * step_fs)
+            c, s = fall * math.cos(w * step_fs), -fall * math.sin(w * step_fs)
+            for t in range(times):
+                turned[i, row, 0, t] = re
+                turned[i, row, 1, t] = im
+                turned[_STATES, row, 0, t] += re
+                turned[_STATES, row, 1, t] += im
+                re, im = re * c - im * s, re * s + im * c

@@ -29,7 +29,7 @@ class FourF:
 
     columns: int = 1272
     wavelength_nm: tuple[float, ...] = (550.0, 100.0, -1.5, 0.3)
-    """Coefficients of the wavelength against u, constant first; u is -1 and 1 at the outer columns' centres."""
+    """Coefficients of the wavelength against u, constant first; u is -1 and 1 at the outer columns."""
     spot_columns: float = 1.0
     """Full width at half maximum of the focus of one wavelength, in columns; 0 is a point."""
     residual_centre_cm: float = 18_200.0

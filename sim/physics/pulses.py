@@ -18,8 +18,13 @@ MOST = 12
 
 _ITERATIONS = 30
 _ENOUGH = 1e-6  # relative fall of the squared misfit that ends a fit
+_EXACT = 1e-20  # squared misfit
 _DAMPING = 1e-3
+_RIDGE = 1e-13  # keeps pulses at one and the same delay soluble
+_REFINED = 6  # of more pulses the delays stay those of the peaks: such a mask is no train
 _PADDING = 2
+
+Complex = NDArray[np.complex128]
 
 
 class Pulse(NamedTuple):
@@ -69,11 +74,9 @@ class _Train:
         self._w = w - self.centre
         self._root = np.sqrt(weight)
         self._wanted = self._root * mask
-        self._left = self._wanted
         points = _PADDING * len(w)
         self._delays_fs = 2 * np.pi * np.fft.fftfreq(points, w[1] - w[0])
-        self.delays_fs = np.zeros(0)
-        self.amplitudes = np.zeros(0, np.complex128)
+        self._take(np.zeros(0), *self._solve(np.zeros(0)))
 
     def largest_left(self) -> tuple[float, float]:
         """Delay and amplitude of the highest peak of what the pulses do not describe yet."""
@@ -82,43 +85,43 @@ class _Train:
         return float(self._delays_fs[k]), float(spectrum[k])
 
     def add(self, delay_fs: float) -> None:
-        """Add a pulse and fit all of them (Levenberg-Marquardt in delays, real and imaginary parts)."""
-        self.delays_fs = np.append(self.delays_fs, delay_fs)
-        fields = self._fields(self.delays_fs)
-        self.amplitudes = np.linalg.lstsq(fields, self._wanted, rcond=1e-9)[0]
-        self._left = self._wanted - fields @ self.amplitudes
-        misfit, damping = _square(self._left), _DAMPING
-        for _ in range(_ITERATIONS):
-            step = self._step(fields, damping)
-            k = len(self.delays_fs)
-            delays_fs = self.delays_fs + step[2 * k :]
-            amplitudes = self.amplitudes + step[:k] + 1j * step[k : 2 * k]
-            fields_there = self._fields(delays_fs)
-            left = self._wanted - fields_there @ amplitudes
-            now = _square(left)
-            if now < misfit:
-                fields, self.delays_fs, self.amplitudes, self._left = (
-                    fields_there,
-                    delays_fs,
-                    amplitudes,
-                    left,
-                )
-                settled, misfit, damping = now > (1 - _ENOUGH) * misfit, now, damping / 10
+        """Add a pulse and fit all of them (Levenberg-Marquardt in the delays; amplitudes are solved for)."""
+        self._take(np.append(self.delays_fs, delay_fs), *self._solve(np.append(self.delays_fs, delay_fs)))
+        damping = _DAMPING
+        for _ in range(_ITERATIONS if len(self.delays_fs) <= _REFINED else 0):
+            delays_fs = self.delays_fs + self._step(damping)
+            solution = self._solve(delays_fs)
+            gained = 1 - _square(solution[-1]) / self._misfit
+            if gained > 0:
+                self._take(delays_fs, *solution)
+                damping /= 10
             else:
-                settled, damping = damping > 1e6, damping * 10
-            if settled or misfit < 1e-24:
+                damping *= 10
+            if abs(gained) < _ENOUGH or self._misfit < _EXACT:
                 return
 
-    def _fields(self, delays_fs: NDArray[np.float64]) -> NDArray[np.complex128]:
-        return self._root[:, None] * np.exp(1j * self._w[:, None] * delays_fs)
+    def _solve(self, delays_fs: NDArray[np.float64]) -> tuple[Complex, Complex, Complex]:
+        """Fields of pulses at these delays, their best amplitudes, and what is left."""
+        fields = self._root[:, None] * np.exp(1j * self._w[:, None] * delays_fs)
+        overlap = fields.conj().T @ fields + _RIDGE * np.eye(len(delays_fs))
+        amplitudes = np.linalg.solve(overlap, fields.conj().T @ self._wanted)
+        return fields, amplitudes, self._wanted - fields @ amplitudes
 
-    def _step(self, fields: NDArray[np.complex128], damping: float) -> NDArray[np.float64]:
-        slopes = fields * (1j * self._w[:, None] * self.amplitudes)
-        jacobian = np.concatenate([fields, 1j * fields, slopes], axis=1)
+    def _take(
+        self, delays_fs: NDArray[np.float64], fields: Complex, amplitudes: Complex, left: Complex
+    ) -> None:
+        self.delays_fs, self._fields, self.amplitudes, self._left = delays_fs, fields, amplitudes, left
+        self._misfit = _square(left)
+
+    def _step(self, damping: float) -> NDArray[np.float64]:
+        """Change of the delays."""
+        slopes = self._fields * (1j * self._w[:, None] * self.amplitudes)
+        jacobian = np.concatenate([self._fields, 1j * self._fields, slopes], axis=1)
         normal = (jacobian.conj().T @ jacobian).real
         normal[np.diag_indices_from(normal)] *= 1 + damping
-        normal[np.diag_indices_from(normal)] += 1e-14
-        return np.linalg.solve(normal, (jacobian.conj().T @ self._left).real)
+        normal[np.diag_indices_from(normal)] += _RIDGE
+        step = np.linalg.solve(normal, (jacobian.conj().T @ self._left).real)
+        return np.asarray(step[2 * len(self.delays_fs) :], np.float64)
 
 
 def _square(left: NDArray[np.complex128]) -> float:

@@ -89,8 +89,9 @@ class _Factors:
     def absorption(self) -> Complex:
         """mu_iF exp(-i (w_F - w_i) t3) with its decay ([i, f, c])."""
         gap = self.w_f - self.w[:, None]
-        decay = 1 / self.on.dephasing.esa_fs
-        return self.mu_f[:, :, None] * np.exp((-1j * gap[:, :, None] - decay) * self.t3)
+        rate = np.asarray(1j * gap + 1 / self.on.dephasing.esa_fs, dtype=np.complex128)
+        turning: Complex = np.exp(-rate[:, :, None] * self.t3)
+        return np.multiply(self.mu_f[:, :, None], turning, dtype=np.complex128)
 
 
 def rephasing(
@@ -99,7 +100,7 @@ def rephasing(
     """Signal of -k1 + k2 + k3 of one system on the grid of the delays."""
     x = _Factors(system, t1_fs, t2_fs, t3_fs, conditions)
     mu, e = x.mu, x.e
-    first = np.exp((1j * x.w[:, None] - 1 / conditions.dephasing.optical_fs) * x.t1)
+    first = x.optical(-x.w, x.t1)
     bleach = np.einsum("i,ia,j,jc->ac", mu**2 * e**2, first, mu**2 * e, x.optical(x.w, x.t3), optimize=True)
 
     # in t2 either the coherence of i and j or population that went from i to j

@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 
 from qdlab.analysis.blinking import blinking
-from qdlab.analysis.charge_isotherm import Neutral, charge_distribution
 from qdlab.analysis.charge_number import charge_number
-from qdlab.analysis.decay_model import background_probabilities, decay_probabilities, warped_edges
 from qdlab.analysis.flid_data import Calibration
 from qdlab.analysis.held_potential import HeldPotential, StepsRecord, align_holds
-from qdlab.analysis.lifetime import LifetimeEstimator
 from qdlab.analysis.potential import MarkerWiring
 from qdlab.analysis.scaling import Ratio, intensity_ratio, lifetime_ratio
 from qdlab.analysis.static_bias import StaticBiasData, analyze_static_bias
@@ -82,46 +79,6 @@ def test_errors_of_the_charge_number_are_those_of_drawing_its_input():
     for name in ("from_lifetime", "from_intensity", "law"):
         scatter = np.std([getattr(d, name).value for d in drawn])
         assert getattr(found, name).error == pytest.approx(scatter, rel=0.2)
-
-
-@pytest.fixture
-def estimator(response, background):
-    return LifetimeEstimator(warped_edges(80, 16_000, 0.025), 0.025, response, background)
-
-
-NEUTRAL = Neutral(Ratio(125.0, 0.3), Ratio(33_000.0, 60.0), 3.81, Ratio(0.5, 0.005), 1e-3)
-
-
-def test_the_mean_charge_of_a_mixture_is_found_where_the_means_are_too_low(estimator, response, background):
-    # no multi-excitons: Poisson shares of 0 to 7 electrons, lifetimes and yields by Eqs. 1-2
-    rng = np.random.default_rng(3)
-    shares = np.array([2.5**j / np.prod(np.arange(1.0, j + 1)) for j in range(8)])
-    shares /= shares.sum()
-    n = np.arange(1, 9)
-    edges_ns = estimator.edges_bins * 0.025
-    shapes = decay_probabilities(125.0 * lifetime_ratio(n, 0.5), edges_ns, response)
-    rate = 33_000.0 / (1 - 2e-5) * shares * intensity_ratio(n, 0.5)
-    mean = 60.0 * (rate @ shapes + background_probabilities(background, edges_ns, response))
-    true = float(shares @ (n - 1))
-    found = charge_distribution(rng.poisson(mean), 60.0, NEUTRAL, estimator)
-    assert found.mean.value == pytest.approx(true, abs=3 * found.mean.error)
-    assert found.mean.error < 0.1
-    assert found.accounted.value == pytest.approx(1.0, abs=3 * found.accounted.error)
-    drop = 33_000.0 / rate.sum()
-    by_mean = charge_number(Ratio(10.0, 0.0), Ratio(drop, 0.0), Ratio(0.5, 0.0)).from_intensity.value
-    assert by_mean < true - 0.3
-
-
-def test_a_dot_that_is_dark_half_of_the_time_leaves_half_of_the_time_unaccounted_for(
-    estimator, response, background
-):
-    edges_ns = estimator.edges_bins * 0.025
-    shape = decay_probabilities(125.0 * lifetime_ratio(3, 0.5), edges_ns, response)[0]
-    mean = 60.0 * (0.5 * 33_000.0 / 2.0 * shape + background_probabilities(background, edges_ns, response))
-    found = charge_distribution(np.random.default_rng(4).poisson(mean), 60.0, NEUTRAL, estimator)
-    assert found.accounted.value == pytest.approx(0.5, abs=0.01)
-    assert found.mean.value == pytest.approx(2.0, abs=0.1)
-    assert found.mean.error > 1.0
 
 
 def test_blinking_is_told_apart_by_the_lifetime_of_dim_bins():

@@ -11,6 +11,10 @@ pytest.importorskip("pytestqt", reason="its tests need pytest-qt")
 
 from qtpy import QtCore
 
+SHORT = {"hold_s": "1", "cycles": "1", "scan_rate_v_s": "2"}
+"""Makes the shipped voltammetry-FLID a run of a second."""
+LIMIT_MS = 20_000
+
 
 @pytest.fixture(autouse=True)
 def own_settings(tmp_path, monkeypatch):
@@ -20,3 +24,52 @@ def own_settings(tmp_path, monkeypatch):
         QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, str(tmp_path / "settings")
     )
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def lab(qtbot):
+    """Make a lab window; whatever it still runs at the end of the test is ended."""
+    from qdlab.gui.lab_window import LabWindow
+
+    windows = []
+
+    def make(*arguments):
+        window = LabWindow(*arguments)
+        window.show()
+        windows.append(window)
+        return window
+
+    yield make
+    for window in windows:
+        window.queue.hold()
+        window.queue.abort()
+        qtbot.waitUntil(lambda window=window: window.queue.running is None, timeout=LIMIT_MS)
+        window.close()
+        window.deleteLater()
+    qtbot.wait(1)
+
+
+@pytest.fixture
+def judged(qtbot):
+    """Wait for the verdict on what a form says now; returns whether it is allowed."""
+
+    def wait(form):
+        with qtbot.waitSignal(form.judged, timeout=LIMIT_MS) as verdict:
+            form.ask_again()
+        return verdict.args[0]
+
+    return wait
+
+
+@pytest.fixture
+def run_short(qtbot):
+    """Fill a window's form with a short run, start it and wait for its end; returns the job."""
+
+    def run(window, **values):
+        window.form.set_values({**SHORT, **values})
+        with qtbot.waitSignal(window.queue.ended, timeout=LIMIT_MS) as ended:
+            assert window.form.queue()
+        qtbot.waitUntil(lambda: not window.opener.busy, timeout=LIMIT_MS)
+        return ended.args[0]
+
+    return run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from qdlab.formats.run_file import read_run_file
 from qdlab.procedures.analyses import analyze_run
 from qdlab.procedures.config import locate
 from qdlab.procedures.planted import Planted
+from qdlab.procedures.run import execute_run, prepare_run
 from qdlab.procedures.static_bias import StaticBias
 
 from .conftest import read_json
@@ -84,6 +87,22 @@ def test_what_was_planted_is_found_at_every_potential(static_bias, qdlab, tmp_pa
             assert at["electrons"] == pytest.approx(electrons, abs=0.3)
     assert summary["law_holds_down_to_v"] == -1.5
     assert found[0.0]["blinking"]["b_share"] < 0.3
+
+
+@pytest.mark.parametrize("sample", ["batch_1", "batch_2"])
+def test_the_charge_isotherm_is_right_within_its_errors(sample, runs):
+    potentials_v = (-1.2, -1.3, -1.4, -1.5)
+    overrides = [f"potentials_v={', '.join(map(str, (0.0, *potentials_v)))}", "hold_s=60"]
+    run = prepare_run("static_bias", out=runs, overrides=overrides, seed=11, speed=math.inf, sample=sample)
+    path = execute_run(run, lambda procedure: None, threading.Event()).path
+    found = analyze_run(read_run_file(path)).summary()["potentials"][1:]
+    planted = Planted(path)
+    assert [at["potential_v"] for at in found] == list(potentials_v)
+    for at in found:
+        electrons = planted.dot.mean_electrons(planted.held_interface_v(at["potential_v"]))
+        assert at["electrons_err"] < 0.3
+        assert at["electrons"] == pytest.approx(electrons, abs=min(0.3, 3 * at["electrons_err"]))
+        assert at["accounted"] == pytest.approx(1.0, abs=0.01 + 3 * at["accounted_err"])
 
 
 def test_a_dot_comes_back_when_the_bias_does_and_more_potentials_than_one_program_holds_are_run(static_bias):

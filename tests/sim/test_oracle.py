@@ -23,7 +23,7 @@ LABELS_45 = ("Ll perp", "Ll par", "Lh perp", "H perp")
 
 
 def dimer(labels) -> tuple[LevelSystem, Conditions]:
-    system = coupled_dimers([[3.1, 2.9]], [0.6]).system(0, labels)
+    system = coupled_dimers([[3.1, 2.9]], [0.8]).system(0, labels)
     return system, Conditions(rates_per_fs=Relaxation().matrix(labels))
 
 
@@ -45,14 +45,22 @@ def test_differences_from_the_response_fall_as_the_field_squared(signal):
 
 
 @pytest.mark.parametrize("signal", ORDERS)
-def test_agrees_with_45_states_too(signal):
-    assert weak_field_difference(LABELS_45, signal, 1e-3, DELAYS[:1]) <= 6e-6
+def test_a_dimer_of_45_states_differs_by_no_more_than_its_excitation_allows(signal):
+    assert_difference_is_excitation(LABELS_45, signal)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signal", ORDERS)
-def test_agrees_with_all_153_states(signal):
-    assert weak_field_difference(LABELS, signal, 1e-3, DELAYS[:1]) <= 1e-5
+def test_a_whole_dimer_of_153_states_differs_by_no_more_than_its_excitation_allows(signal):
+    assert_difference_is_excitation(LABELS, signal)
+
+
+def assert_difference_is_excitation(labels, signal: str):
+    """Two more interactions change a signal by a few times the share that a pulse excites."""
+    system, on = dimer(labels)
+    excited = 1 - abs(ShapedPulseOracle(system, 1e-2, on).pulse[0, 0]) ** 2
+    assert weak_field_difference(labels, signal, 1e-2, DELAYS[:1]) < 5 * excited
+    assert weak_field_difference(labels, signal, 1e-3, DELAYS[:1]) < 5 * excited / 100
 
 
 def cycling_error(signal: str, strength: float, steps: int) -> float:
@@ -98,8 +106,8 @@ def test_a_pulse_on_two_levels_is_a_rotation():
     dipole = np.array([[0.0, 0.0], [1.0, 0.0]])
     for area in (0.1, np.pi / 2, np.pi):
         u = pulse_propagator(np.zeros(2), dipole, area, Laser(), 18200.0)
-        np.testing.assert_allclose(np.abs(u[:, 0]), np.abs([np.cos(area), np.sin(area)]), atol=1e-9)
-        np.testing.assert_allclose(u @ u.conj().T, np.eye(2), atol=1e-9)
+        np.testing.assert_allclose(np.abs(u[:, 0]), np.abs([np.cos(area), np.sin(area)]), atol=1e-7)
+        np.testing.assert_allclose(u @ u.conj().T, np.eye(2), atol=1e-7)
 
 
 def test_a_weak_pulse_has_the_spectrum_of_the_laser():

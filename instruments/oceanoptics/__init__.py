@@ -1,0 +1,1 @@
+"""Ocean Optics spectrometers, through seabreeze."""

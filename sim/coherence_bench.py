@@ -1,0 +1,343 @@
+"""The bench of two-dimensional spectroscopy: pump pulses, a delayed probe, a local oscillator, a sample.
+
+The shaper's pump pulses and pulse 3, the probe, meet in the sample. What it radiates and what the pulses
+scatter falls on the spectrometer together with the local oscillator, which comes `lo_lead_fs` before the
+probe. With times counted from the probe and the laser's spectrum L(w), 1 at its centre, a pixel collects
+
+    rate |L e^{-i w lead} + i A S(w) + s_3 L + s_p L sum_k c_k e^{i w (d_k - d_3)}|^2
+
+electrons per second. The delay stages move the probe ("t2", with the local oscillator) and the local
+oscillator alone ("t3"). Everything is a function of the instant: nothing here advances time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bench import Faults
+from .clock import PS_PER_S, SimulatedClock
+from .physics.dimer_ensemble import RAD_PER_FS, Laser
+from .physics.linear_motion import Drive, LinearAxis
+from .physics.pulses import Pulse
+
+FAULTS = {
+    "lo_blocked": "Nothing of the local oscillator arrives: the spectrum has no fringes.",
+    "pump_scatters": "A speck on the sample scatters ten times as much of the pulses into the spectrometer.",
+    "laser_drifts": "The laser's power wanders by ten per cent within minutes.",
+    "t2_zero_shifted": "Somebody moved a mirror: zero delay of the probe is 12.3 fs away.",
+}
+"""Name and what happens; active when the name is among the bench's faults."""
+
+_FS_PER_MM = 1e12 / 299_792_458.0
+_SHIFT_FS = 12.3
+_DELAY_DIGITS = 3  # an attosecond is 0.003 rad of the carrier
+_STILL_FS, _MOST_SLICES = 0.01, 16
+_DRIFT_S = (1733.0, 311.0, 47.0)
+_DRIFT_SHARES = (0.6, 0.3, 0.1)
+_KEPT_SPECTRA, _KEPT_WAVES, _KEPT_STATES = 2048, 256, 256
+
+
+class Sample(Protocol):
+    """What radiates: the signal field at given wavenumbers, |S| about 1 at its largest."""
+
+    def signal_field(
+        self, pump: Sequence[Pulse], probe: Pulse, wavenumber_cm: NDArray[np.float64]
+    ) -> NDArray[np.complex128]:
+        """S(w) of these pulses, with times counted from the probe."""
+        ...
+
+    def truth(self) -> dict[str, Any]:
+        """What was planted."""
+        ...
+
+
+class Blank:
+    """A clean substrate, which radiates nothing."""
+
+    def signal_field(
+        self, pump: Sequence[Pulse], probe: Pulse, wavenumber_cm: NDArray[np.float64]
+    ) -> NDArray[np.complex128]:
+        """No field."""
+        return np.zeros(len(wavenumber_cm), np.complex128)
+
+    def truth(self) -> dict[str, Any]:
+        """Nothing planted."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Beams:
+    """How strong the beams are on the spectrometer, as fields relative to the local oscillator."""
+
+    lo_lead_fs: float = 700.0
+    """By how much the local oscillator comes before the probe; 0 where the probe is its own (pump-probe)."""
+    signal: float = 0.03
+    pump_scatter: float = 0.02
+    probe_scatter: float = 0.01
+    electrons_per_s: float = 8e6
+    """Photoelectrons per second in the pixel with most of the local oscillator."""
+    drift: float = 0.01
+    """Largest slow change of the laser's power."""
+    pulse_noise: float = 0.01
+    """Standard deviation of a laser pulse's energy."""
+    repetition_hz: float = 1000.0
+
+
+@dataclass(frozen=True)
+class DelayLine:
+    """A rail with a retroreflector that makes a beam later; delay zero is where the paths are equal."""
+
+    axis: LinearAxis
+    zero_mm: float = 75.0
+    sign: int = 1
+    passes: int = 2
+
+    def delay_fs(self, at_ps: int) -> float:
+        """The true delay at an instant, in femtoseconds."""
+        return self.sign * self.passes * _FS_PER_MM * (self.axis.position_mm(at_ps) - self.zero_mm)
+
+
+class _State(NamedTuple):
+    """What instruments have set."""
+
+    pump: tuple[Pulse, ...] = ()
+    shutter_open: bool = True
+    view: Literal["signal", "pump"] = "signal"
+
+
+class CoherenceBench:
+    """What stands on the table for 2DES; emulated instruments change it at the present instant.
+
+    `delays` are the delay lines by the time that they scan: "t2" moves the probe and its local oscillator,
+    "t3" the local oscillator alone. `shaper_mask` is M(w) of the shaper at this instant, where it has one.
+    """
+
+    def __init__(
+        self,
+        clock: SimulatedClock,
+        sample: Sample,
+        *,
+        seed: int,
+        faults: Faults | None = None,
+        beams: Beams | None = None,
+        laser: Laser | None = None,
+        drive: Drive | None = None,
+    ) -> None:
+        self.clock, self.sample, self.seed = clock, sample, seed
+        self.faults, self.beams, self.laser = faults or Faults(), beams or Beams(), laser or Laser()
+        shift_mm = _SHIFT_FS / (2 * _FS_PER_MM) if "t2_zero_shifted" in self.faults else 0.0
+        self.delays = {
+            role: DelayLine(LinearAxis(seed=seed, key=key, start_mm=75.0, drive=drive), 75.0 + shift)
+            for key, (role, shift) in enumerate({"t2": shift_mm, "t3": 0.0}.items())
+        }
+        self.shaper_mask: Callable[[NDArray[np.float64]], NDArray[np.complex128]] | None = None
+        self._states: list[tuple[int, _State]] = [(-PS_PER_S, _State())]
+        phases = np.random.default_rng((seed, 0x2DE5)).uniform(0, 2 * math.pi, len(_DRIFT_S))
+        self._drift_phases = [float(phase) for phase in phases]
+        self._pixels: _Pixels | None = None
+
+    # ---- what instruments do to the bench, at the present instant ----
+
+    def set_pump(self, pulses: Sequence[Pulse]) -> None:
+        """Let these pulses come from the shaper from now on."""
+        self._change(pump=tuple(pulses))
+
+    def set_shutter(self, is_open: bool) -> None:
+        """Open or close the shutter in front of the spectrometer."""
+        self._change(shutter_open=is_open)
+
+    def set_view(self, view: Literal["signal", "pump"]) -> None:
+        """Turn the mirror that sends the signal, or the shaped pump beam itself, into the spectrometer."""
+        self._change(view=view)
+
+    # ---- what instruments see of the bench ----
+
+    @property
+    def pump(self) -> tuple[Pulse, ...]:
+        """The pump pulses at this instant."""
+        return self._states[-1][1].pump
+
+    def detector_spectrum(
+        self, wavelength_nm: NDArray[np.float64], start_ps: int, stop_ps: int
+    ) -> NDArray[np.float64]:
+        """Photoelectrons expected in each pixel from one instant to another, both not in the future."""
+        pixels = self._pixels
+        if pixels is None or pixels.wavelength_nm is not wavelength_nm:
+            pixels = self._pixels = _Pixels(wavelength_nm, self.laser)
+        electrons = np.zeros(len(wavelength_nm))
+        for since_ps, until_ps, state in self._pieces(start_ps, stop_ps):
+            if state.shutter_open:
+                electrons += (
+                    (until_ps - since_ps) / PS_PER_S * self._intensity(pixels, state, since_ps, until_ps)
+                )
+        electrons *= self.beams.electrons_per_s * self._power(start_ps, stop_ps)
+        return electrons
+
+    def lo_lead_fs(self, at_ps: int) -> float:
+        """By how much the local oscillator comes before the probe, in femtoseconds."""
+        return self.beams.lo_lead_fs - self.delays["t3"].delay_fs(at_ps)
+
+    def truth(self) -> dict[str, Any]:
+        """Everything planted, for the truth group of a run file; no analysis reads it."""
+        return {
+            "seed": self.seed,
+            "beams": asdict(self.beams),
+            "laser": self.laser._asdict(),
+            "delays": {
+                role: {"zero_mm": line.zero_mm, "sign": line.sign, "passes": line.passes}
+                for role, line in self.delays.items()
+            },
+            "sample": self.sample.truth(),
+        }
+
+    # ---- inside ----
+
+    def _change(self, **changed: Any) -> None:
+        now_ps, last = self.clock.now_ps, self._states[-1][1]
+        self._states.append((now_ps, last._replace(**changed)))
+        del self._states[:-_KEPT_STATES]
+
+    def _pieces(self, start_ps: int, stop_ps: int) -> Iterable[tuple[int, int, _State]]:
+        """Spans of an interval in which nothing is switched, and what holds in them."""
+        until_ps = stop_ps
+        for since_ps, state in reversed(self._states):
+            if since_ps < until_ps:
+                yield max(since_ps, start_ps), until_ps, state
+                until_ps = since_ps
+            if since_ps <= start_ps:
+                return
+
+    def _intensity(self, pixels: _Pixels, state: _State, since_ps: int, until_ps: int) -> NDArray[np.float64]:
+        """Mean intensity over a span, relative to the local oscillator's; stages may be moving."""
+        moved_fs = np.subtract(self._setting(since_ps), self._setting(until_ps))
+        slices = int(np.clip(np.ceil(np.abs(moved_fs).max() / _STILL_FS), 1, _MOST_SLICES))
+        edges = np.linspace(since_ps, until_ps, 2 * slices + 1).astype(np.int64)
+        parts = [self._at_rest(pixels, state, self._setting(int(at_ps))) for at_ps in edges[1::2]]
+        return parts[0] if len(parts) == 1 else np.mean(parts, axis=0)
+
+    def _setting(self, at_ps: int) -> tuple[float, float]:
+        """Delay of the probe and lead of the local oscillator, to an attosecond."""
+        delay_fs = self.delays["t2"].delay_fs(at_ps)
+        return round(delay_fs, _DELAY_DIGITS), round(self.lo_lead_fs(at_ps), _DELAY_DIGITS)
+
+    def _at_rest(self, pixels: _Pixels, state: _State, setting: tuple[float, float]) -> NDArray[np.float64]:
+        if state.view == "pump":
+            mask = self.shaper_mask
+            return pixels.power(mask(pixels.wavenumber_cm) if mask else pixels.train(state.pump))
+        key = (state.pump, setting)
+        if (known := pixels.spectra.get(key)) is None:
+            known = pixels.keep(
+                pixels.spectra, key, self._fringes(pixels, state.pump, *setting), _KEPT_SPECTRA
+            )
+        return known
+
+    def _fringes(
+        self, pixels: _Pixels, pump: tuple[Pulse, ...], probe_fs: float, lead_fs: float
+    ) -> NDArray[np.float64]:
+        """Intensity with everything at rest, as the equation above."""
+        b = self.beams
+        more = 10.0 if "pump_scatters" in self.faults else 1.0
+        field = np.full(len(pixels.amplitude), b.probe_scatter * more * (b.lo_lead_fs != 0), np.complex128)
+        if pump:
+            field += b.pump_scatter * more * pixels.train(pump) * pixels.wave(-probe_fs)
+        if "lo_blocked" not in self.faults:
+            field += pixels.wave(-lead_fs)
+        field *= pixels.amplitude
+        field += (
+            1j * b.signal * self.sample.signal_field(pump, Pulse(probe_fs, 1.0 + 0j), pixels.wavenumber_cm)
+        )
+        return field.real**2 + field.imag**2
+
+    def _power(self, start_ps: int, stop_ps: int) -> float:
+        """The laser's power over an interval, relative to its mean: slow drift, and noise of the pulses."""
+        at_s = (start_ps + stop_ps) / 2 / PS_PER_S
+        waves = zip(_DRIFT_S, _DRIFT_SHARES, self._drift_phases, strict=True)
+        slow = sum(
+            share * math.sin(2 * math.pi * at_s / period_s + phase) for period_s, share, phase in waves
+        )
+        pulses = max(1.0, (stop_ps - start_ps) / PS_PER_S * self.beams.repetition_hz)
+        fast = np.random.default_rng((self.seed, 0x5407, max(0, start_ps))).standard_normal()
+        drift = 0.1 if "laser_drifts" in self.faults else self.beams.drift
+        return 1.0 + drift * slow + self.beams.pulse_noise / math.sqrt(pulses) * float(fast)
+
+
+class _Pixels:
+    """A detector's pixels: laser amplitude, waves and spectra worked out before."""
+
+    def __init__(self, wavelength_nm: NDArray[np.float64], laser: Laser) -> None:
+        self.wavelength_nm = wavelength_nm
+        self.wavenumber_cm = 1e7 / wavelength_nm
+        self.amplitude = laser.amplitude(self.wavenumber_cm)
+        self._rad_per_fs = RAD_PER_FS * self.wavenumber_cm
+        self.spectra: OrderedDict[Any, NDArray[np.float64]] = OrderedDict()
+        self._waves: OrderedDict[float, NDArray[np.complex128]] = OrderedDict()
+
+    def wave(self, delay_fs: float) -> NDArray[np.complex128]:
+        """exp(i w delay) at the pixels."""
+        if (known := self._waves.get(delay_fs)) is None:
+            wave = np.exp(1j * (self._rad_per_fs * delay_fs))
+            known = self.keep(self._waves, delay_fs, wave, _KEPT_WAVES)
+        return known
+
+    def train(self, pulses: Sequence[Pulse]) -> NDArray[np.complex128]:
+        """M(w) of a pulse train at the pixels."""
+        mask = np.zeros(len(self.amplitude), np.complex128)
+        for pulse in pulses:
+            mask += pulse.amplitude * self.wave(pulse.delay_fs)
+        return mask
+
+    def power(self, mask: NDArray[np.complex128]) -> NDArray[np.float64]:
+        """Intensity of the laser behind a mask."""
+        return (mask.real**2 + mask.imag**2) * self.amplitude**2
+
+    @staticmethod
+    def keep(store: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> Any:
+        """Remember a value, and forget the oldest when there are too many."""
+        store[key] = value
+        if len(store) > most:
+            store.popitem(last=False)
+        return value
+
+
+def make_coherence_bench(
+    sample: str,
+    *,
+    seed: int,
+    speed: float,
+    faults: Iterable[str] = (),
+    dimers: int = 4000,
+    beams: Beams | None = None,
+) -> CoherenceBench:
+    """A bench with a sample of `dimers` dimers, such as "dimers_3.0_9", or "blank"; all follows from `seed`.
+
+    Raises KeyError for an unknown sample, ValueError for an unknown fault.
+    """
+    names = frozenset(faults)
+    if unknown := sorted(names - all_faults().keys()):
+        raise ValueError(f"unknown faults {unknown}; known: {', '.join(sorted(all_faults()))}")
+    return CoherenceBench(
+        SimulatedClock(speed), _sample(sample, dimers, seed), seed=seed, faults=Faults(names), beams=beams
+    )
+
+
+def all_faults() -> dict[str, str]:
+    """Every fault that this bench and its emulators know: name and what it does."""
+    from .emulators import dazzler, esp30x, obp_spectrometer, pi_linear, shaper_screen
+
+    emulators = (esp30x, obp_spectrometer, pi_linear, shaper_screen, dazzler)
+    return FAULTS | {name: text for emulator in emulators for name, text in emulator.FAULTS.items()}
+
+
+def _sample(name: str, dimers: int, seed: int) -> Sample:
+    if name == "blank":
+        return Blank()
+    from .physics.nonlinear_sample import NonlinearSample
+
+    return NonlinearSample.named(name, dimers=dimers, seed=seed)

@@ -1,0 +1,72 @@
+"""Populations in t2: what has relaxed from state i to state k, on the grid of t1 and t3, and the bleach."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import expm
+
+from ._response_problem import Problem, Run, turned
+from ._response_spread import spread_lines, turn_states
+from .dimer_states import EXCITONS, LINKS
+
+_CHUNK = 128  # dimers worked on at once
+
+
+def populations(p: Problem, run: Run) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
+    """Bleach and populations, summed over dimers, complex64 [t2, t1, t3]: R is the first - 1j * the second, N the sum.
+
+    The two belong to the real and the imaginary part of exp(-i w t1).
+    """
+    n1, n3 = len(p.t1), len(p.t3)
+    weight, pairs = _propagator(p)
+    matrices = np.zeros((len(pairs), 2 * n1, 2 * n3), dtype=np.float32)
+    middle_a, middle_e = p.absorption.middle_fs, p.emission.middle_fs
+    phases = (
+        turned(p.energy * middle_a),
+        turned(-p.pair_energy * middle_a),
+        turned(-p.energy * middle_e, p.dipole**2 * p.field),
+    )
+    axes = (p.absorption.axis, p.emission.axis)
+    taps = (p.absorption.polynomials, p.emission.polynomials)
+    step = p.t1[1] - p.t1[0] if n1 > 1 else 0.0
+    excited = (p.dipole * p.field) ** 2
+    lock = threading.Lock()
+
+    def work(first: int) -> None:
+        dimers = np.arange(first, min(first + _CHUNK, p.size))
+        before = np.empty((EXCITONS + 1, len(dimers), 2, n1), dtype=np.float32)
+        turn_states(before, dimers, p.energy, excited, n1, p.t1[0], step, 1 / p.on.dephasing.optical_fs)
+        lines = np.zeros((EXCITONS + 1, len(dimers), 2 * len(p.transform3)), dtype=np.float32)
+        spread_lines(
+            lines, p.section, dimers, axes, taps, p.levels, p.links, phases, LINKS.exciton, LINKS.pair
+        )
+        after = (lines.view(np.complex64) @ p.transform3).view(np.float32)
+        rows = before.reshape(EXCITONS + 1, len(dimers), 2 * n1)
+        parts = [rows[i].T @ after[k] for k, i in pairs]
+        with lock:
+            for matrix, part in zip(matrices, parts, strict=True):
+                matrix += part
+
+    run(work, range(0, p.size, _CHUNK))
+    summed = (weight @ matrices.reshape(len(pairs), -1)).view(np.complex64)
+    summed = summed.reshape(len(p.t2), 2, n1, n3)
+    return summed[:, 0], summed[:, 1]
+
+
+def _propagator(p: Problem) -> tuple[NDArray[np.float32], list[tuple[int, int]]]:
+    """exp(K t2) by the pairs (k, i) that it joins ([t2, pairs]), and behind them the bleach, which stays."""
+    rates = p.on.rates_per_fs
+    if rates is None:
+        rates = np.zeros((EXCITONS, EXCITONS))
+    share = np.empty((len(p.t2), EXCITONS, EXCITONS))
+    share[0] = expm(rates * p.t2[0])
+    if len(p.t2) > 1:
+        step = expm(rates * (p.t2[1] - p.t2[0]))
+        for t in range(1, len(p.t2)):
+            share[t] = step @ share[t - 1]
+    pairs = [(int(k), int(i)) for k, i in np.argwhere((share != 0).any(axis=0))]
+    weight = [share[:, k, i] for k, i in pairs] + [np.ones(len(p.t2))]
+    return np.array(weight, dtype=np.float32).T, [*pairs, (EXCITONS, EXCITONS)]

@@ -1,0 +1,178 @@
+"""Third-order response of thousands of dimers on a whole grid of delays, in a fraction of a second.
+
+The pathways of all dimers are collected on a three-dimensional grid of frequencies (`_response_spread`), and
+matrix products turn the grid into delays: the cost of a pathway does not depend on the number of delays.
+Populations are different, because they move among the states in t2: each pair (i, k) of states that
+relaxation joins has one matrix over t1 and t3, weighted with exp(K t2) (`_response_populations`).
+
+Formulas, signs and frame are those of `reference_response`, the measure of this module. It works in single
+precision; the error stays below 1e-4 of the maximum.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._response_populations import populations
+from ._response_problem import Complex64, Float64, Problem, Run, own_threads, turned
+from ._response_spread import spread, spread_double_quantum
+from ._response_taps import TAPS, Grid
+from .dimer_ensemble import Ensemble
+from .dimer_states import ESA_PATHWAYS, EXCITONS, LINKS, PAIRS
+from .reference_response import Conditions
+
+_PARTS = 4  # the planes of the grid are worked on in so many parts
+
+
+class Responses(NamedTuple):
+    """Mean signals per dimer, complex64 [t2, t1, t3] each."""
+
+    rephasing: Complex64
+    nonrephasing: Complex64
+
+
+def rephasing_and_nonrephasing(
+    ensemble: Ensemble,
+    t1_fs: ArrayLike,
+    t2_fs: ArrayLike,
+    t3_fs: ArrayLike,
+    conditions: Conditions | None = None,
+    *,
+    threads: int | None = None,
+) -> Responses:
+    """Compute -k1 + k2 + k3 and +k1 - k2 + k3 for evenly spaced delays; negative ones are continued.
+
+    `threads` is the number of cores by default. Raises ValueError for delays that are not evenly spaced and
+    for an ensemble without dimers or with numbers that are not finite.
+    """
+    p = Problem(ensemble, t1_fs, t2_fs, t3_fs, conditions or Conditions())
+    with own_threads(threads) as run:
+        rephasing, nonrephasing = (_coherent(p, sign, run) for sign in (1, -1))
+        real, imaginary = populations(p, run)
+    rephasing += real - 1j * imaginary
+    nonrephasing += real + 1j * imaginary
+    return Responses(rephasing / p.size, nonrephasing / p.size)
+
+
+def double_quantum(
+    ensemble: Ensemble,
+    t1_fs: ArrayLike,
+    t2_fs: ArrayLike,
+    t3_fs: ArrayLike,
+    conditions: Conditions | None = None,
+    *,
+    threads: int | None = None,
+) -> Complex64:
+    """Compute +k1 + k2 - k3, mean per dimer, complex64 [t2, t1, t3]; else as `rephasing_and_nonrephasing`."""
+    p = Problem(ensemble, t1_fs, t2_fs, t3_fs, conditions or Conditions())
+    grid1 = p.grid1(-1)
+    band = (-float(p.pair_energy.max()), -float(p.pair_energy.min()))
+    grid2 = p.grid2(band, p.on.dephasing.double_quantum_fs)
+    middle3 = p.absorption.middle_fs
+    phases = (
+        turned(-p.energy * grid1.middle_fs, p.dipole * p.field),
+        turned(-p.pair_energy * grid2.middle_fs),
+        turned(-p.pair_energy * middle3),
+        turned(p.energy * middle3, p.dipole * p.field),
+        turned(-p.energy * p.emission.middle_fs, p.dipole),
+    )
+
+    def add(part: _Part) -> None:
+        spread_double_quantum(*part, p.levels, p.links, phases, _LADDER)
+
+    with own_threads(threads) as run:
+        return _on_grid(p, -p.energy, grid1, grid2, add, run) / p.size
+
+
+def _coherent(p: Problem, sign: int, run: Run) -> Complex64:
+    """Sum of emission and absorption with two different states in t2: `sign` 1 is R, -1 is N."""
+    grid1 = p.grid1(sign)
+    width = p.band[1] - p.band[0]
+    grid2 = p.grid2((-width, width), p.on.dephasing.exciton_fs)
+    first, second = grid1.middle_fs, grid2.middle_fs
+    absorbing, emitting = p.absorption.middle_fs, p.emission.middle_fs
+    once, twice, amplitude = p.dipole**2 * p.field, (p.dipole * p.field) ** 2, p.dipole * p.field
+    raised = turned(-p.pair_energy * absorbing)
+    if sign > 0:
+        phases = (
+            turned(p.energy * (first + second + absorbing), amplitude),
+            turned(-p.energy * second, amplitude),
+            raised,
+            turned(p.energy * (first + second), twice),
+            turned(-p.energy * (second + emitting), once),
+        )
+        rows = (_ROW_START, _ROW_LINK_M, _ROW_LINK_O, LINKS.pair)
+    else:
+        phases = (
+            turned(-p.energy * (first + second), amplitude),
+            turned(p.energy * (second + absorbing), amplitude),
+            raised,
+            turned(-p.energy * (first + second + emitting), once),
+            turned(p.energy * second, twice),
+        )
+        rows = (_ROW_START, _ROW_LINK_O, _ROW_LINK_M, LINKS.pair)
+
+    def add(part: _Part) -> None:
+        spread(*part, (float(sign), -float(sign)), p.levels, p.links, phases, rows)
+
+    return _on_grid(p, sign * p.energy, grid1, grid2, add, run)
+
+
+class _Part(NamedTuple):
+    """Planes of the grid and the pathways that go there, as the kernels take them."""
+
+    grid: NDArray[np.float32]
+    shape: tuple[int, int, int, int]
+    first_plane: int
+    items: NDArray[np.int64]
+    axes: tuple
+    taps: tuple
+
+
+def _on_grid(
+    p: Problem, frequency1: Float64, grid1: Grid, grid2: Grid, add: Callable[[_Part], None], run: Run
+) -> Complex64:
+    """Collect pathways by `add` and transform the grid to delays (complex64 [t2, t1, t3])."""
+    grids = (grid1, grid2, p.absorption, p.emission)
+    axes, taps = tuple(g.axis for g in grids), tuple(g.polynomials for g in grids)
+    at = (frequency1.ravel() - grid1.lowest) / grid1.spacing
+    plane = np.floor(at - grid1.points * np.floor(at / grid1.points)).astype(np.int16)
+    items = np.argsort(plane, kind="stable")
+    width2, width3 = grid2.transform.shape[1], len(p.transform3)
+    out = np.zeros((len(p.t1), len(p.t2) * len(p.t3)), dtype=np.complex64)
+    lock = threading.Lock()
+
+    def work(mine: NDArray[np.int64]) -> None:
+        first = max(0, int(plane[mine[0]]) - 1)  # rounding may differ in the kernel
+        planes = min(int(plane[mine[-1]]) + 1, grid1.points - 1) + TAPS - first
+        field = np.zeros(planes * width2 * width3 * 2, dtype=np.float32)
+        add(_Part(field, (planes, width2, p.section, width3), first, mine, axes, taps))
+        along3 = field.view(np.complex64).reshape(planes * width2, width3) @ p.transform3
+        along2 = np.matmul(grid2.transform, along3.reshape(planes, width2, -1))
+        along1 = grid1.transform[:, first : first + planes] @ along2.reshape(planes, -1)
+        with lock:
+            np.add(out, along1, out=out)
+
+    run(work, [part for part in np.array_split(items, _PARTS) if len(part)])
+    return out.reshape(len(p.t1), len(p.t2), len(p.t3)).transpose(1, 0, 2)
+
+
+def _sorted_by(key: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where the members of each key start in the order of the keys, and that order."""
+    return np.concatenate([[0], np.cumsum(np.bincount(key, minlength=size))]), np.argsort(key, kind="stable")
+
+
+_ROW_START, _row = _sorted_by(ESA_PATHWAYS.i * EXCITONS + ESA_PATHWAYS.j, EXCITONS**2)
+_ROW_LINK_M, _ROW_LINK_O = ESA_PATHWAYS.link_i[_row], ESA_PATHWAYS.link_j[_row]
+_LADDER = (
+    LINKS.exciton,
+    LINKS.pair,
+    *_sorted_by(LINKS.exciton, EXCITONS),
+    *_sorted_by(LINKS.pair, PAIRS),
+)
+"""For the double quantum: both ends of each transition, the transitions from each exciton, into each pair."""
