@@ -9,6 +9,9 @@ Multi-excitons are part of it, with rates that go on where Eqs. 1-2 end: every p
 with every third (statistical scaling; the Auger rate of hole pairs from the biexciton's lifetime in X0). It
 matters that they recombine first and the last exciton after them: as exponentials that all begin with the
 pulse the mean comes out 6 % too low.
+
+The shares are those of electrons that come and go independently and repel each other: Poisson's, narrowed by
+a Gaussian. Free shares for every j would fit the noise of the first nanosecond with many electrons.
 """
 
 from __future__ import annotations
@@ -126,7 +129,7 @@ class ChargeEstimator:
 
 
 def _shares(parameters: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Shares from their sum, the electrons expected without repulsion of the others, and the repulsion."""
+    """Shares from their sum, centre x and repulsion c: proportional to x^j exp(-c (j - x)^2 / 2) / j!."""
     total, centre, repulsion = parameters
     log_share = _ELECTRONS * np.log(centre) - gammaln(_ELECTRONS + 1)
     log_share -= 0.5 * repulsion * (_ELECTRONS - centre) ** 2

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 
 os.environ.setdefault("QT_API", "pyqt5")
 
 from qtpy import QtCore, QtWidgets
 
+from .defects import Defects
 from .lab_window import LabWindow
 
 SWITCH_S = 0.002
@@ -25,7 +25,7 @@ def run_gui(path: str | None = None) -> int:
     sys.setswitchinterval(SWITCH_S)
     run_file = Path(path) if path is not None and Path(path).suffix == ".h5" else None
     window = LabWindow(None if run_file else path)
-    catch_defects(window)
+    Defects(window).catch()
     signal.signal(signal.SIGINT, lambda *_: QtCore.QTimer.singleShot(0, window.close))
     signal.signal(signal.SIGTERM, lambda *_: QtCore.QTimer.singleShot(0, window.close))
     awake = QtCore.QTimer(interval=200)  # the interpreter sees signals only when it runs
@@ -35,17 +35,6 @@ def run_gui(path: str | None = None) -> int:
     if run_file is not None:
         window.open_path(run_file)
     return app.exec_()
-
-
-def catch_defects(window: LabWindow) -> None:
-    """Have errors that nobody caught logged and shown, instead of ending the program."""
-    sys.excepthook = window.show_defect
-
-    def in_thread(arguments: threading.ExceptHookArgs) -> None:
-        if arguments.exc_value is not None:
-            window.show_defect(arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
-
-    threading.excepthook = in_thread
 
 
 def main() -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import traceback
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from qtpy import QtCore, QtGui, QtWidgets
@@ -16,6 +13,7 @@ from .experiment_tab import ExperimentTab
 from .form import ExperimentForm, RunOptions
 from .live import LiveView
 from .log_panel import LogPanel
+from .menus import build_menus
 from .message_bar import MessageBar
 from .options_box import OptionsBox
 from .queue_panel import QueuePanel
@@ -29,12 +27,9 @@ if TYPE_CHECKING:
     from ..procedures.run import RunOutcome
     from ..procedures.station import Station
 
-log = logging.getLogger(__name__)
-
 TITLE = "qdlab"
 SIZE = (1600, 1000)
 FORM_WIDTH, SIDE_WIDTH = 330, 430
-STOP_KEYS = ("F12", "Esc")
 STOPPING = "RED STOP: the light is being shut off, then the cell …"
 STOPPED = "RED STOP: everything is off. The queue is held."
 CLOSE_QUESTION = "A run is going on. Stop it, make the rig safe, and close the window?"
@@ -61,7 +56,7 @@ class LabWindow(QtWidgets.QMainWindow):
         self.opener = RunOpener(self.tab_of, self)
         self.live: LiveView | None = None
         self._lives: list[LiveView] = []
-        self._closing = False
+        self._closing = self._closed = False
         self._station: Station | None = None
         self._build()
         self._connect()
@@ -190,7 +185,7 @@ class LabWindow(QtWidgets.QMainWindow):
         self.status = StatusLine(self.queue)
         self.statusBar().addPermanentWidget(self.status, 1)
         self._build_bar()
-        self._build_menus()
+        build_menus(self)
 
     docks: dict[str, QtWidgets.QDockWidget]
 
@@ -228,34 +223,6 @@ class LabWindow(QtWidgets.QMainWindow):
         for widget in (self.station_label, gap, self.simulated, self.stop_button):
             layout.addWidget(widget)
         bar.addWidget(row)
-
-    def _build_menus(self) -> None:
-        file, run, view = (self.menuBar().addMenu(name) for name in ("&File", "&Run", "&View"))
-        self._action(file, "&Open run …", self._choose_run, "Ctrl+O")
-        self._action(file, "&Load experiment …", self._choose_experiment, "Ctrl+L")
-        self._action(file, "&Save experiment …", self._choose_saved, "Ctrl+S")
-        self._action(file, "Run &folder …", self.options.choose_folder)
-        file.addSeparator()
-        self._action(file, "&Quit", self.close, "Ctrl+Q")
-        self._action(run, "&Run", lambda: self.form.queue(), "Ctrl+Return")
-        self._action(run, "&Abort", self.queue.abort, "Ctrl+.")
-        self._action(run, "&Hold or release the queue", self._toggle_hold, "Ctrl+H")
-        run.addSeparator()
-        self._action(run, "RED &STOP", self.red_stop, *STOP_KEYS)
-        for name in theme.THEMES:
-            self._action(view, f"{name} theme", lambda _=False, name=name: self.set_theme(name))
-        view.addSeparator()
-        for dock in self.docks.values():
-            view.addAction(dock.toggleViewAction())
-        for number in range(1, self.tabs.count() + 1):
-            shortcut = QtWidgets.QShortcut(QtGui.QKeySequence(f"Alt+{number}"), self)
-            shortcut.activated.connect(lambda index=number - 1: self.tabs.setCurrentIndex(index))
-
-    def _action(self, menu: QtWidgets.QMenu, text: str, do: object, *keys: str) -> None:
-        action = menu.addAction(text)
-        action.setShortcuts([QtGui.QKeySequence(key) for key in keys])
-        action.setShortcutContext(QtCore.Qt.ApplicationShortcut)
-        action.triggered.connect(do)
 
     def _connect(self) -> None:
         self.tabs.currentChanged.connect(self._tab_changed)
@@ -398,29 +365,7 @@ class LabWindow(QtWidgets.QMainWindow):
         else:
             self.message.tell(STOPPED, "warning")
 
-    def _toggle_hold(self) -> None:
-        self.queue.hold(not self.queue.held)
-
     # ---- files ----
-
-    def _choose_run(self) -> None:
-        path, _ = QtWidgets.QFileDialog.getOpenFileName(
-            self, "Open a run", self.options.out.text(), "run files (*.h5)"
-        )
-        if path:
-            self.open_path(Path(path))
-
-    def _choose_experiment(self) -> None:
-        path, _ = QtWidgets.QFileDialog.getOpenFileName(
-            self, "Load an experiment", "", "experiments (*.toml)"
-        )
-        if path:
-            self.load_experiment(Path(path))
-
-    def _choose_saved(self) -> None:
-        path, _ = QtWidgets.QFileDialog.getSaveFileName(self, "Save the form", "", "experiments (*.toml)")
-        if path:
-            self.save_experiment(Path(path).with_suffix(".toml"))
 
     def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802
         """Take run files and experiments."""
@@ -432,37 +377,12 @@ class LabWindow(QtWidgets.QMainWindow):
         for path in _paths(event.mimeData()):
             self.open_path(path)
 
-    # ---- errors, and the end ----
-
-    def show_defect(
-        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
-        """Log an error that nobody expected and show it; the window and the run go on. From any thread."""
-        log.error("defect", exc_info=(kind, error, trace))
-        told = "".join(traceback.format_exception(kind, error, trace))
-        QtCore.QMetaObject.invokeMethod(
-            self,
-            "_show_defect",
-            QtCore.Qt.QueuedConnection,
-            QtCore.Q_ARG(str, f"{kind.__name__}: {error}\n{told}"),
-        )
-
-    @QtCore.Slot(str)
-    def _show_defect(self, told: str) -> None:
-        headline, _, details = told.partition("\n")
-        if self.findChild(QtWidgets.QMessageBox, "defect") is not None:
-            return  # one at a time; all are in the log
-        box = QtWidgets.QMessageBox(
-            QtWidgets.QMessageBox.Critical, "qdlab", f"A defect of the program; what goes on goes on.\n\n{headline}",
-            parent=self,
-        )  # fmt: skip
-        box.setObjectName("defect")
-        box.setDetailedText(details)
-        box.setAttribute(QtCore.Qt.WA_DeleteOnClose)
-        box.open()
+    # ---- the end ----
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802
         """Ask while a run goes on; then end it, and close once the rig is safe."""
+        if self._closed:
+            return
         if self.queue.running is not None:
             event.ignore()
             if not self._closing:
@@ -484,7 +404,7 @@ class LabWindow(QtWidgets.QMainWindow):
         for form in self._forms.values():
             form.close_form()
         self.log.close_log()
-        super().closeEvent(event)
+        self._closed = True
 
     def _ask_to_close(self) -> None:
         box = QtWidgets.QMessageBox(QtWidgets.QMessageBox.Question, "qdlab", CLOSE_QUESTION, parent=self)
@@ -492,7 +412,6 @@ class LabWindow(QtWidgets.QMainWindow):
         box.setStandardButtons(QtWidgets.QMessageBox.Yes | QtWidgets.QMessageBox.No)
         box.setDefaultButton(QtWidgets.QMessageBox.No)
         box.setAttribute(QtCore.Qt.WA_DeleteOnClose)
-        box.accepted.connect(lambda: None)
         box.buttonClicked.connect(
             lambda button: self._close_after_run() if box.standardButton(button) == box.Yes else None
         )

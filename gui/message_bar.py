@@ -45,6 +45,7 @@ class MessageBar(QtWidgets.QFrame):
     def _colour(self) -> None:
         colour = getattr(theme.current(), self._level)
         self.setStyleSheet(
-            f"#messageBar {{ background: {theme.current().panel}; border: 2px solid {colour}; border-radius: 5px; }}"
+            f"#messageBar {{ background: {theme.current().panel}; border: 2px solid {colour}; "
+            "border-radius: 5px; }"
             f"#messageBar QLabel {{ color: {colour}; font-weight: bold; }}"
         )

@@ -34,7 +34,7 @@ class QuickLook(QtWidgets.QWidget):
     """Shows one run after the other; where several are asked for meanwhile, only the last one is opened."""
 
     shown = QtCore.Signal(object)
-    """OpenedRun, after it was drawn."""
+    """OpenedRun, when everything of it is shown."""
     refused = QtCore.Signal(object, str)
     """Path, message."""
 
@@ -165,11 +165,16 @@ class QuickLook(QtWidgets.QWidget):
         self._tell_status(run.status, header["status_reason"])
         if opened.analysis is None or opened.tab is None:
             self.views.setCurrentIndex(0)
-            self.numbers.setPlainText("nothing was recorded that could be analyzed")
         else:
             self.views.setCurrentWidget(opened.tab)
             opened.tab.show_result(run, opened.analysis, opened.digested)
-            self.numbers.setPlainText(printed(opened.analysis))
+        QtCore.QTimer.singleShot(0, lambda: self._show_numbers(opened))  # after the plots: each takes a while
+
+    def _show_numbers(self, opened: OpenedRun) -> None:
+        if opened is not self.opened:
+            return
+        nothing = "nothing was recorded that could be analyzed"
+        self.numbers.setPlainText(printed(opened.analysis) if opened.analysis else nothing)
         self.shown.emit(opened)
 
     def _tell_status(self, status: str, reason: str) -> None:

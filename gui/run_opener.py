@@ -46,7 +46,7 @@ class RunOpener(QtCore.QObject):
         super().__init__(parent)
         self._tab_of = tab_of
         self._pool = ThreadPoolExecutor(1, "open run")
-        self._waiting: set[Future[OpenedRun]] = set()
+        self._closed = False
         self._paths: dict[Future[OpenedRun], Path] = {}
         self._done.connect(self._tell)
 
@@ -62,12 +62,13 @@ class RunOpener(QtCore.QObject):
         future.add_done_callback(self._done.emit)
 
     def close(self) -> None:
-        """Forget what waits, and wait for the one being read."""
+        """Forget what waits, and wait for the one being read; nothing is told any more."""
+        self._closed = True
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _tell(self, future: Future[OpenedRun]) -> None:
         path = self._paths.pop(future)
-        if future.cancelled():
+        if future.cancelled() or self._closed:
             return
         error = future.exception()
         if error is None:

@@ -144,7 +144,7 @@ class DelayStage(Device):
     # ---- moves ----
 
     def check(self, delay_fs: float) -> float:
-        """The position for a delay, in millimetres; sends nothing, raises OutOfRangeError beyond the limits."""
+        """The position for a delay, in mm; sends nothing, raises OutOfRangeError beyond the limits."""
         self.limits_fs.check(delay_fs, f"{self.name}: delay_fs")
         what = f"{self.name}: position_mm for a delay of {delay_fs!r} fs"
         return self.limits_mm.check(self.scale.position_mm(delay_fs), what)

@@ -21,8 +21,8 @@ class LockinDetector(Device, PointDetector):
     """Reads X and Y after `settle_time_constants` of the output filter.
 
     `open_lockin` makes the pymeasure instrument (SR830, SR860, DSP 7225, DSP 7265: whatever has `id`,
-    `time_constant` and `snap`, `xy`, or `x` and `y`). `time_constant_s` is set exactly: pymeasure would take the
-    next larger one there is, without a word.
+    `time_constant` and `snap`, `xy`, or `x` and `y`). `time_constant_s` is set exactly: pymeasure would take
+    the next larger one there is, without a word.
     """
 
     def __init__(
@@ -104,8 +104,8 @@ class LockinDetector(Device, PointDetector):
         got_s = self._lockin.time_constant
         if not math.isclose(got_s, self._time_constant_s, rel_tol=1e-6):
             raise OutOfRangeError(
-                f"{self.name}: time_constant_s = {self._time_constant_s!r} is none that this lock-in has; the "
-                f"next one is {got_s!r}"
+                f"{self.name}: time_constant_s = {self._time_constant_s!r} is none that this lock-in has; "
+                f"the next one is {got_s!r}"
             )
 
     def _xy(self) -> complex:

@@ -58,7 +58,7 @@ class PhaseTaggedCounts(PointDetector):
         self._step, self._cycle = 1 << (step_marker - 1), 1 << (cycle_marker - 1)
 
     def readings(self, n: int, *, tag: int = 0) -> Readings:
-        """Count in `n` whole settings of whole cycles; the tag is `tag` plus the setting's number in its cycle.
+        """Count in `n` settings, whole cycles; the tag is `tag` plus the setting's number in its cycle.
 
         Raises CountingError when the steps do not come as announced, and what the counter raises.
         """
@@ -71,8 +71,8 @@ class PhaseTaggedCounts(PointDetector):
         cycles = np.searchsorted(starts_s, marker_s[bits & self._cycle != 0])
         if not len(cycles) or len(starts_s) <= cycles[0] + n:
             raise CountingError(
-                f"{len(starts_s)} steps and {len(cycles)} cycles were marked in {1.1 * wanted_s:.3g} s, where "
-                f"{n + 1} steps from the start of a cycle were wanted; check the shaper's trigger cables"
+                f"{len(starts_s)} steps and {len(cycles)} cycles were marked in {1.1 * wanted_s:.3g} s, "
+                f"where {n + 1} steps from the start of a cycle were wanted; check the shaper's trigger cables"
             )
         if (missed := np.diff(cycles[cycles <= cycles[0] + n]) != self.settings).any():
             raise CountingError(

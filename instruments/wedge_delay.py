@@ -89,8 +89,8 @@ class WedgeScale(DelayScale):
         """The scale that follows from a scan of the wedge, with the fringes of two pulses at each position.
 
         `phase_rad` [positions, frequencies] is the fringe phase, unwrapped along the positions and growing
-        with the delay. At each angular frequency it grows with position by slope(w) = w times the phase delay per
-        millimetre; the derivative of slope(w) is the group delay, its second one the dispersion.
+        with the delay. At each angular frequency it grows with position by slope(w) = w times the phase
+        delay per millimetre; the derivative of slope(w) is the group delay, its second one the dispersion.
         """
         slope = np.polyfit(position_mm, phase_rad, 1)[0]
         offset = np.asarray(frequency_rad_fs) - reference_rad_fs

@@ -53,13 +53,15 @@ class LivePhotons:
                 engine.drop_g2()
             engine.feed(words)
 
-    def snapshot(self, last_s: float = 60.0) -> EngineSnapshot | None:
+    def snapshot(self, last_s: float = 60.0, *, since_s: float = math.inf) -> EngineSnapshot | None:
         """Copies of what was counted so far, of traces and FLID the last `last_s` seconds; from any thread.
 
-        None before the first start.
+        More of them where they are to reach back to the time `since_s`. None before the first start.
         """
         with self._lock:
-            return self._engine.snapshot(last_s) if self._engine else None
+            if self._engine is None:
+                return None
+            return self._engine.snapshot(max(last_s, self._engine.duration_s - since_s))
 
 
 def _settings(n_inputs: int, sync_period_s: float, resolution_ps: float) -> EngineSettings:

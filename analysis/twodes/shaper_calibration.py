@@ -21,6 +21,7 @@ _ORDER = 7  # of the polynomial for the phase against grey level
 _TURNS = np.arange(0.7, 3.01, 0.05)
 _BENDS = np.linspace(-0.8, 0.8, 9)
 _LEAST_CONTRAST = 5.0
+_PADDING = 8
 
 
 class GreyPhases(NamedTuple):
@@ -205,18 +206,13 @@ def fringe_delay(wavenumber_cm: Real, power: Real, reference: Real, *, centre_cm
     two fringes, since then the delay is not told by their spacing.
     """
     w = RAD_PER_FS * (wavenumber_cm - centre_cm)
-    ratio_weight = np.asarray(reference, np.float64)
-    delays_fs = np.arange(2, 4000) * 0.5 * math.pi / (w[-1] - w[0])
-    delays_fs = delays_fs[delays_fs < 0.8 * math.pi / np.abs(np.diff(w)).max()]
-    level = power.sum() / ratio_weight.sum()
-    wave = (power - level * ratio_weight) @ np.exp(1j * w[:, None] * delays_fs)
-    start = float(delays_fs[np.argmax(np.abs(wave))])
+    start = _fringe_start(w, power, reference)
     if start * (w[-1] - w[0]) < 4 * math.pi:
         raise ValueError("fewer than two fringes in this spectrum: take a larger delay")
 
     def fit(delay_fs: float) -> tuple[Real, Real]:
         waves = np.column_stack([np.ones_like(w), np.cos(w * delay_fs), np.sin(w * delay_fs)])
-        design = ratio_weight[:, None] * waves
+        design = reference[:, None] * waves
         solution = np.asarray(np.linalg.lstsq(design, power, rcond=None)[0], np.float64)
         return solution, power - design @ solution
 
@@ -227,3 +223,12 @@ def fringe_delay(wavenumber_cm: Real, power: Real, reference: Real, *, centre_cm
     return Fringes(
         float(found.x[0]), sigma, math.atan2(-sine, cosine), float(math.hypot(cosine, sine) / constant)
     )
+
+
+def _fringe_start(w: Real, power: Real, reference: Real) -> float:
+    """The delay at the highest peak of the Fourier transform of what differs from the reference."""
+    even = np.linspace(w[0], w[-1], len(w))
+    rest = np.interp(even, w, power - power.sum() / reference.sum() * reference)
+    points = _PADDING * len(w)
+    spectrum = np.abs(np.fft.rfft(rest, points))
+    return float(np.argmax(spectrum)) * 2 * math.pi / (points * (even[1] - even[0]))

@@ -11,7 +11,15 @@ from qtpy import QtWidgets
 
 from .. import theme
 from .colour_bar import ColourBar
-from .flid_cells import CELLS, LIFETIME_EDGES_NS, RATE_EDGES_HZ, count_cells, mean_in_cells, place
+from .flid_cells import (
+    CELLS,
+    LIFETIME_EDGES_NS,
+    RATE_EDGES_HZ,
+    cells_of,
+    count_in_cells,
+    mean_in_cells,
+    place,
+)
 from .plot import BOTTOM_RIGHT, Plot, colour_of
 
 UNSEEN = 0.15
@@ -61,8 +69,10 @@ class FlidMap(Plot):
         self, lifetime_ns: ArrayLike, net_rate_hz: ArrayLike, potential_v: ArrayLike | None = None
     ) -> None:
         """Show the distribution of these points, arrays of one length; nan are left out."""
-        bias_v = None if potential_v is None else mean_in_cells(lifetime_ns, net_rate_hz, potential_v)
-        self.show_cells(count_cells(lifetime_ns, net_rate_hz), bias_v)
+        cell = cells_of(lifetime_ns, net_rate_hz)
+        self.show_cells(
+            count_in_cells(cell), None if potential_v is None else mean_in_cells(cell, potential_v)
+        )
 
     def show_cells(self, counts: ArrayLike, bias_v: ArrayLike | None = None) -> None:
         """Show time bins, and their mean bias (V, nan: not known), counted in the cells of the map.

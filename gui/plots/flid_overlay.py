@@ -7,7 +7,7 @@ import pyqtgraph as pg
 from numpy.typing import ArrayLike, NDArray
 from qtpy import QtWidgets
 
-from .flid_cells import LIFETIME_EDGES_NS, RATE_EDGES_HZ, count_cells, place
+from .flid_cells import LIFETIME_EDGES_NS, RATE_EDGES_HZ, cells_of, count_in_cells, place
 from .plot import BOTTOM_RIGHT, Plot, colour_of
 
 PENS = ("x0", "x_minus")
@@ -43,7 +43,7 @@ class FlidOverlay(Plot):
         """Show up to two distributions: name, lifetimes (ns), net rates (Hz) of each."""
         self.clear()
         for (name, lifetime_ns, net_rate_hz), pen in zip(named, PENS, strict=False):
-            self.counts.append(count_cells(lifetime_ns, net_rate_hz))
+            self.counts.append(count_in_cells(cells_of(lifetime_ns, net_rate_hz)))
             self.draw(name, [], [], pen, width=SWATCH_PX, legend=name)
         self._colour_cells()
 

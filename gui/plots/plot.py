@@ -90,7 +90,7 @@ class Plot(pg.PlotWidget):
         self.name_axis("left", y)
         self._legend = legend and item.addLegend(offset=legend, verSpacing=-5)
         item.getViewBox().sigRangeChangedManually.connect(self._stop_following)
-        theme.notifier.changed.connect(self.retheme)
+        theme.notifier.changed.connect(self._take_theme)
         self.graphics_scene.sigMouseClicked.connect(self._follow_on_double_click)
         self.setToolTip("drag to move, wheel to zoom, double-click to follow the data again")
         self.retheme()
@@ -181,11 +181,17 @@ class Plot(pg.PlotWidget):
 
     def follow_x(self, low: float, high: float, *, steady: bool = True) -> None:
         """Show at least this range, in the units of the axis, unless somebody has zoomed."""
-        self._follow("x", low, high, self.log_x, steady)
+        self._follow("x", low, high, self.log_x, steady, at_zero=False)
 
     def follow_y(self, low: float, high: float, *, steady: bool = True) -> None:
-        """Show at least this range, in the units of the axis, unless somebody has zoomed."""
-        self._follow("y", low, high, self.log_y, steady)
+        """Show at least this range, in the units of the axis, unless somebody has zoomed; zero is an end."""
+        self._follow("y", low, high, self.log_y, steady, at_zero=low == 0.0)
+
+    def show_all(self) -> None:
+        """Show both whole ranges that the data ask for."""
+        ranges = {f"{axis}Range": wanted for axis, wanted in self._wanted.items() if wanted is not None}
+        if ranges:
+            self.item.getViewBox().setRange(**ranges, padding=0)
 
     def retheme(self) -> None:
         """Take the colours of the theme in use."""
@@ -199,6 +205,10 @@ class Plot(pg.PlotWidget):
         self._colour_legend()
 
     # ---- inside ----
+
+    def _take_theme(self) -> None:
+        if self.getPlotItem() is not None:  # closed plots have none
+            self.retheme()
 
     def _read(self, line: pg.PlotDataItem) -> Curve:
         x, y = line.getOriginalDataset()
@@ -224,12 +234,12 @@ class Plot(pg.PlotWidget):
         for _, label in self._legend.items:
             label.setText(label.text, color=colours.text, size=f"{theme.FONT_PT - 1}pt")
 
-    def _follow(self, axis: str, low: float, high: float, log: bool, steady: bool) -> None:
+    def _follow(self, axis: str, low: float, high: float, log: bool, steady: bool, *, at_zero: bool) -> None:
         if not (math.isfinite(low) and math.isfinite(high)) or (log and low <= 0):
             return
         ends = (math.log10(low), math.log10(high)) if log else (low, high)
         shown = self._wanted[axis] if steady else None
-        wanted = steady_range(shown, *ends, at_zero=not log and low == 0.0) if steady else ends
+        wanted = steady_range(shown, *ends, at_zero=at_zero) if steady else ends
         self._wanted[axis] = wanted
         if self.following:
             self._show(axis, wanted)
@@ -248,9 +258,7 @@ class Plot(pg.PlotWidget):
     def _follow_on_double_click(self, event: MouseClickEvent) -> None:
         if event.double():
             self.following = True
-            for axis, wanted in self._wanted.items():
-                if wanted is not None:
-                    self._show(axis, wanted)
+            self.show_all()
 
 
 def colour_of(pen: str) -> str:

@@ -51,6 +51,7 @@ class ScanImage(Plot):
         self._highest_khz = 0.0
         self.setToolTip("click to choose a place, drag to move, wheel to zoom, double-click to see the whole")
         self.graphics_scene.sigMouseClicked.connect(self._tell_click)
+        self.item.getViewBox().sigResized.connect(self._show_field)
         self.retheme()
 
     def show_image(self, rate_hz: ArrayLike, fast_edges_um: ArrayLike, slow_edges_um: ArrayLike) -> None:
@@ -67,8 +68,10 @@ class ScanImage(Plot):
             self._highest_khz = highest * _LARGER if np.isnan(self.rate_hz).any() else highest
         if self._bar is not None:
             self._bar.show_levels(0.0, max(self._highest_khz, 1e-3))
-        self.follow_x(fast_um[0], fast_um[-1], steady=False)
-        self.follow_y(slow_um[0], slow_um[-1], steady=False)
+        field = {"x": (fast_um[0], fast_um[-1]), "y": (slow_um[0], slow_um[-1])}
+        if self._wanted != field:
+            self._wanted = field
+            self._show_field()
 
     def mark(self, name: str, x_um: float, y_um: float, *, pen: str = "accent") -> None:
         """Put a circle with a name about a place; `pen` names a colour of the dark theme."""
@@ -112,6 +115,11 @@ class ScanImage(Plot):
         for line in self._cross:
             line.setPen(theme.pen(theme.DARK.accent, theme.THIN_PX))
         self._draw_marks()
+
+    def _show_field(self) -> None:
+        """Both ranges at once: one after the other would cut the field, whose pixels are square."""
+        if self.following:
+            self.show_all()
 
     def _draw_marks(self) -> None:
         colours = theme.DARK  # the image is dark in any theme

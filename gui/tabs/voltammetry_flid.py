@@ -242,7 +242,7 @@ class _Watch:
         if settings is None:
             return None
         taken_s = self._flid.taken_s if self._flid else 0.0
-        snapshot = photons.live.snapshot(max(photons.duration_s - taken_s, 0.0) + NOW_S + 0.5)
+        snapshot = photons.live.snapshot(NOW_S + settings.flid_bin_s, since_s=taken_s - settings.flid_bin_s)
         if snapshot is None:
             return None
         if self._trace is None or self._flid is None:

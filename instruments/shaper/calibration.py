@@ -46,6 +46,9 @@ class LcosCalibration:
     grey: tuple[GreyCurve, ...]
     """By ascending wavelength; between them the phase is interpolated in wavenumber."""
     residual_centre_cm: float
+    phase_sign: int = 1
+    """1 where a higher grey level delays the light, -1 where it advances it. Powers do not tell; the delay of
+    a pulse against a reference does."""
     residual_fs: tuple[float, ...] = ()
     """Spectral phase of the optics that the mask takes away: GDD in fs2, TOD in fs3, and so on, the
     derivatives of the phase by angular frequency at `residual_centre_cm`."""
@@ -56,6 +59,8 @@ class LcosCalibration:
             raise CalibrationError(
                 "wavelength against column turns round: measure the wavelength polynomial again"
             )
+        if self.phase_sign not in (1, -1):
+            raise CalibrationError(f"phase_sign must be 1 or -1, not {self.phase_sign}")
         if not self.grey or len({len(curve.phase_rad) for curve in self.grey}) != 1:
             raise CalibrationError("there must be at least one grey curve, all with one value per grey level")
         wavelengths = [curve.wavelength_nm for curve in self.grey]
@@ -93,8 +98,8 @@ class LcosCalibration:
             share = (wavenumber_cm - known_cm[upper - 1]) / (known_cm[upper] - known_cm[upper - 1])
             phase_rad = (1 - share)[:, None] * curves[upper - 1] + share[:, None] * curves[upper]
         least = 2 * math.pi * (1 - 1 / self.levels)
-        if (short := phase_rad[:, -1] < least).any():
-            k = int(np.argmax(short))
+        k = int(np.argmin(phase_rad[:, -1]))
+        if phase_rad[k, -1] < least:
             raise CalibrationError(
                 f"the panel reaches {phase_rad[k, -1] / math.pi:.2f} pi at {NM_CM / wavenumber_cm[k]:.1f} nm "
                 "instead of 2 pi: raise its drive voltage, or measure the grey levels again"
@@ -114,6 +119,7 @@ class LcosCalibration:
             f"optics = {_quoted(self.optics)}",
             f"columns = {self.columns}",
             f"wavelength_nm = {_numbers(self.wavelength_nm)}",
+            f"phase_sign = {self.phase_sign}",
             f"residual_centre_cm = {float(self.residual_centre_cm)!r}",
             f"residual_fs = {_numbers(self.residual_fs)}",
         ]

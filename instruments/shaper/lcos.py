@@ -86,6 +86,7 @@ class LcosShaper(PulseShaper):
             "settle_s": self.settle_s,
             "optics": self._calibration.optics,
             "calibration_date": self._calibration.date.isoformat(),
+            "phase_sign": self._calibration.phase_sign,
             "wavelength_nm": list(self._calibration.wavelength_nm),
             "residual_centre_cm": self._calibration.residual_centre_cm,
             "residual_fs": list(self._calibration.residual_fs),
@@ -165,8 +166,11 @@ class LcosShaper(PulseShaper):
 
     def _pattern(self, field: NDArray[np.complex128]) -> tuple[Frame, NDArray[np.complex128]]:
         """Rows of one period as the screen takes them, and the field that they pass."""
-        levels = self._grey.levels(self._encoding.phases(field * self._compensation))
-        return pack(levels, self._bits), self._encoding.field(self._grey.phases(levels))
+        levels = self._grey.levels(self._encoding.phases(self._signed(field * self._compensation)))
+        return pack(levels, self._bits), self._signed(self._encoding.field(self._grey.phases(levels)))
+
+    def _signed(self, field: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        return field if self._calibration.phase_sign == 1 else field.conj()
 
     def _show_pattern(self, pattern: Frame) -> None:
         with self._lock:

@@ -33,7 +33,7 @@ FAULTS = {
     "lcos_frame_not_shown": "After the first frame the panel shows nothing new.",
     "lcos_half_frame": "The lower half of the panel keeps the frame before.",
     "lcos_slow_settle": "The panel is cold: its liquid crystal takes ten times as long.",
-    "lcos_other_order": "The stop lets the opposite diffraction order through: phases change sign.",
+    "lcos_phase_reversed": "Phase falls with grey, the stop is where light then goes: delays change sign.",
 }
 """Name and what happens; active when the name is among the bench's faults."""
 
@@ -122,8 +122,7 @@ class EmulatedScreen(Screen):
 
     def __init__(self, bench: PumpBench, optics: FourF | None = None, panel: Panel | None = None) -> None:
         self._bench, self.optics, self.panel = bench, optics or FourF(), panel or Panel()
-        order = self.panel.stop_order * (-1 if "lcos_other_order" in bench.faults else 1)
-        self._decoder = FrameDecoder(self.optics, self.panel, order)
+        self._decoder = FrameDecoder(self.optics, self.panel, reverse="lcos_phase_reversed" in bench.faults)
         self._frame = self._desktop = self._grey_frame()
         self._before = self._now = self._next = self._decoder.decode(self._frame)
         self._switched_ps = -PS_PER_S
@@ -221,13 +220,14 @@ class FrameDecoder:
     in one row only have another sum, and a grating shifted by rows differs in the rows looked at.
     """
 
-    def __init__(self, optics: FourF, panel: Panel, order: int) -> None:
+    def __init__(self, optics: FourF, panel: Panel, *, reverse: bool = False) -> None:
         self._optics, self._panel = optics, panel
         self._wavelength_nm = optics.column_wavelength_nm
         row = np.arange(panel.rows)
         beam = np.exp(-2 * ((row - (panel.rows - 1) / 2) / panel.waist_rows) ** 2)
-        turns = order * row / panel.stop_rows if panel.stop_rows else np.zeros(panel.rows)
+        turns = panel.stop_order * row / panel.stop_rows if panel.stop_rows else np.zeros(panel.rows)
         self._stop = beam / beam.sum() * np.exp(-2j * np.pi * turns)
+        self._reverse = reverse
         self._probed = np.unique(np.linspace(0, panel.rows - 1, _PROBED_ROWS).astype(int))
         self._known: OrderedDict[tuple[bytes, int], Decoded] = OrderedDict()
 
@@ -261,7 +261,7 @@ class FrameDecoder:
             part = slice(start, start + _ROWS_AT_ONCE)
             phase = self._panel.phase_rad(self._panel.levels(kinds[part]), self._wavelength_nm)
             field += share[part] @ np.exp(1j * phase)
-        return field
+        return field.conj() if self._reverse else field
 
 
 def _mixed(old: tuple[Pulse, ...], new: tuple[Pulse, ...], share: float) -> tuple[Pulse, ...]:
@@ -270,4 +270,4 @@ def _mixed(old: tuple[Pulse, ...], new: tuple[Pulse, ...], share: float) -> tupl
         return new
     scaled = [pulse._replace(amplitude=share * pulse.amplitude) for pulse in old]
     scaled += [pulse._replace(amplitude=(1 - share) * pulse.amplitude) for pulse in new]
-    return tuple(pulse for pulse in sorted(scaled) if abs(pulse.amplitude) > 1e-4)
+    return tuple(pulse for pulse in sorted(scaled, key=lambda p: p.delay_fs) if abs(pulse.amplitude) > 1e-4)

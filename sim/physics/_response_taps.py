@@ -64,7 +64,8 @@ def grid(
     periodic = max(TAPS, int(np.ceil(oversampling * n)))
     spacing = 2 * np.pi / (step * periodic)
     points = min(periodic, int((band[1] - band[0]) / spacing) + 1)
-    middle = round((n - 1) * 0.5 / (1 + step * n / decay_fs / 8))
+    early = (n - 1) / 2 / (1 + step * n / decay_fs / 8)  # best found for a signal that decays
+    middle = round(max(early, n - 1 - 0.41 * periodic))
     turns = (np.arange(n) - middle) / periodic
     polynomials = _best_taps(turns[0], turns[-1], step * periodic / decay_fs)
     angles = 2 * np.pi * turns

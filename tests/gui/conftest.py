@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("PyQt5", reason="the lab window needs qdlab[gui]")
 pytest.importorskip("pytestqt", reason="its tests need pytest-qt")
 
+import pyqtgraph as pg
 from qtpy import QtCore
 
 SHORT = {"hold_s": "1", "cycles": "1", "scan_rate_v_s": "2"}
@@ -45,6 +46,8 @@ def lab(qtbot):
         window.queue.abort()
         qtbot.waitUntil(lambda window=window: window.queue.running is None, timeout=LIMIT_MS)
         window.close()
+        for plot in window.findChildren(pg.PlotWidget):
+            plot.close()  # or its legend would follow the geometry of a box that is gone
         window.deleteLater()
     qtbot.wait(1)
 

@@ -35,11 +35,15 @@ def light():
     theme.apply("light")
 
 
+def pixel_of(plot, x, y):
+    """Where a point of the view lies in the widget, once it has been drawn."""
+    return plot.mapFromScene(plot.item.getViewBox().mapViewToScene(QtCore.QPointF(x, y)))
+
+
 def colour_at(plot, x, y):
     """Colour of the pixel where a point in the units of the axes is drawn."""
-    at = plot.item.getViewBox().mapViewToScene(QtCore.QPointF(plot.at_x(x).item(), plot.at_y(y).item()))
-    pixel = plot.mapFromScene(at)
-    return plot.grab().toImage().pixelColor(pixel)
+    drawn = plot.grab().toImage()
+    return drawn.pixelColor(pixel_of(plot, plot.at_x(x).item(), plot.at_y(y).item()))
 
 
 # ---- intensity and potential ----
@@ -117,8 +121,12 @@ def test_a_zoomed_plot_stays_where_it_is_until_it_is_double_clicked(shown, qtbot
     box.sigRangeChangedManually.emit([True, True])
     plot.show_points("a", [0.0, 10.0], [0.0, 1.0])
     assert plot.shown_range()[0] == pytest.approx((0.2, 0.3))
-    middle = plot.mapFromScene(box.sceneBoundingRect().center())
-    qtbot.mouseDClick(plot.viewport(), QtCore.Qt.MouseButton.LeftButton, pos=middle)
+    plot.grab()
+    middle, left = plot.mapFromScene(box.sceneBoundingRect().center()), QtCore.Qt.MouseButton.LeftButton
+    qtbot.mouseClick(plot.viewport(), left, pos=middle)
+    assert plot.shown_range()[0] == pytest.approx((0.2, 0.3))
+    qtbot.mouseDClick(plot.viewport(), left, pos=middle)
+    qtbot.mouseRelease(plot.viewport(), left, pos=middle)
     assert plot.shown_range()[0] == pytest.approx((-1.5, 11.5))
 
 
@@ -281,10 +289,10 @@ def test_a_click_into_the_image_tells_where_in_micrometres(shown, qtbot):
     image = shown(ScanImage())
     image.show_image(np.arange(8.0).reshape(2, 4) * 1e3, np.linspace(96, 104, 5), np.linspace(98, 102, 3))
     assert image.levels_khz == (0.0, 7.0)
-    at = image.item.getViewBox().mapViewToScene(QtCore.QPointF(97.0, 101.0))
+    image.grab()
     with qtbot.waitSignal(image.clicked) as clicked:
         qtbot.mouseClick(
-            image.viewport(), QtCore.Qt.MouseButton.LeftButton, pos=image.mapFromScene(at)
+            image.viewport(), QtCore.Qt.MouseButton.LeftButton, pos=pixel_of(image, 97.0, 101.0)
         )
     assert clicked.args == pytest.approx([97.0, 101.0], abs=0.05)
 

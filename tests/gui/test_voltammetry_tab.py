@@ -11,9 +11,9 @@ def note_calls(monkeypatch, thing, name):
     """The arguments of every call of a method, which does what it did."""
     calls, real = [], getattr(thing, name)
 
-    def noted(*arguments):
+    def noted(*arguments, **options):
         calls.append(arguments)
-        return real(*arguments)
+        return real(*arguments, **options)
 
     monkeypatch.setattr(thing, name, noted)
     return calls
@@ -26,9 +26,7 @@ def watched(lab, qtbot, monkeypatch):
     window.options.speed.setCurrentText("40")
     window.form.set_values({"hold_s": 4.0, "cycles": 2, "scan_rate_v_s": 0.5, "keep_in_focus_s": 0.0})
     window.form.queue()
-    qtbot.waitUntil(
-        lambda: window.live is not None and window.queue.running.fraction > 0.6, timeout=LIMIT_MS
-    )
+    qtbot.waitUntil(lambda: window.live is not None and window.queue.running.fraction > 0.6, timeout=LIMIT_MS)
     return window
 
 
@@ -107,7 +105,9 @@ def check_result(tab, run, result):
     assert np.nanmin(tab.flid.bias_v) == pytest.approx(result.flid.potential_v.min(), abs=0.1)
     assert "-2 V" in " ".join(tab.flid.curves())
     x, y = tab.flid.curves()["at -2 V"]
-    np.testing.assert_allclose([x[0], y[0]], [result.at_vertex.lifetime_ns, result.at_vertex.net_rate_hz / 1e3])
+    np.testing.assert_allclose(
+        [x[0], y[0]], [result.at_vertex.lifetime_ns, result.at_vertex.net_rate_hz / 1e3]
+    )
     assert result.states.x0 is not None
     assert f"{result.states.x0.lifetime_ns:.1f}" in legend(tab.decays)
     if result.scaling is not None and result.auger_ratio is not None:

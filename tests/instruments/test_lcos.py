@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -45,11 +46,11 @@ MODES = {
 }
 
 
-def make(mode="diffraction", *faults, optics=None, **options):
+def make(mode="diffraction", *faults, optics=None, phase_sign=1, **options):
     table = Table(*faults)
     encoding, panel = MODES[mode]
     screen = EmulatedScreen(table, optics, panel)
-    calibration = exact_calibration(screen.optics, panel)
+    calibration = replace(exact_calibration(screen.optics, panel), phase_sign=phase_sign)
     shaper = LcosShaper(
         screen, clock=table.clock, calibration=calibration, encoding=encoding, rows=panel.rows, **options
     )
@@ -106,8 +107,9 @@ def test_the_pulses_on_the_bench_are_those_asked_for(mode, train):
         assert turned == pytest.approx(field, abs=0.012)  # 330 fs of a window of 6.4 ps costs 1.4 %
 
 
-def test_the_opposite_order_shows_as_opposite_delays_and_phases():
-    table, _, shaper = make("diffraction", "lcos_other_order", optics=FourF(residual_fs=()))
+@pytest.mark.parametrize("mode", ["diffraction", "phase only"])
+def test_a_wrong_phase_sign_shows_as_opposite_delays_and_phases(mode):
+    table, _, shaper = make(mode, "lcos_phase_reversed", optics=FourF(residual_fs=()))
     shaper.connect()
     shaper.set_pulses(LOPSIDED)
     shaper.wait_settled()
@@ -116,6 +118,27 @@ def test_the_opposite_order_shows_as_opposite_delays_and_phases():
         assert pulse.delay_fs == pytest.approx(delay_fs, abs=0.010)
         turned = pulse.amplitude * np.exp(1j * RAD_FS_PER_CM * CARRIER_CM * (pulse.delay_fs - delay_fs))
         assert turned == pytest.approx(field, abs=0.012)
+
+
+def test_the_calibration_undoes_a_reversed_panel():
+    table, _, shaper = make("diffraction", "lcos_phase_reversed", phase_sign=-1)
+    shaper.connect()
+    shaper.set_pulses(LOPSIDED)
+    shaper.wait_settled()
+    assert [pulse.delay_fs for pulse in table.pump] == pytest.approx([-200, 0, 330], abs=0.010)
+
+
+def test_the_wrong_order_of_a_blazed_grating_is_nearly_dark():
+    table = Table()
+    screen = EmulatedScreen(table, panel=Panel(stop_order=-1))
+    calibration = exact_calibration(screen.optics, screen.panel)
+    shaper = LcosShaper(
+        screen, clock=table.clock, calibration=calibration, encoding=Diffraction(16, 1), rows=1024
+    )
+    shaper.connect()
+    shaper.set_pulses(PulseTrain((50.0,), (0.0,), (1.0,), 1.0, CARRIER_CM))
+    shaper.wait_settled()
+    assert table.pump == ()
 
 
 @pytest.mark.parametrize("t1_fs", [40.0, 123.4, 300.0])

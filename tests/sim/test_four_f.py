@@ -73,7 +73,7 @@ def test_a_focus_larger_than_a_column_is_a_gaussian_window_in_time():
     [(640, 300, 0.017), (640, 1000, 0.05), (800, 300, 0.013), (1920, 300, 0.003)],
 )
 def test_the_first_replica_is_smeared_to_a_few_percent(columns, delay_fs, replica):
-    """Field of the replica, as a share of the pulse; how far it is smeared depends on the spectrum's width."""
+    """Field of the replica, as a share of the pulse; how far it is smeared depends on the spectrum."""
     optics = plain(columns)
     wavenumber_cm = np.linspace(15_500, 21_500, 40 * columns)
     field = optics.passed(delayed(optics, delay_fs), wavenumber_cm) * optics.laser.amplitude(wavenumber_cm)
