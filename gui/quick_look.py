@@ -141,8 +141,8 @@ class QuickLook(QtWidgets.QWidget):
         left = f"about {duration(max(1.0, expected_s - passed_s))} left" if passed_s < expected_s else "…"
         self.head.setText(f"analyzing {self._reading.path.name}: {left}")
 
-    def _ended(self) -> bool:
-        """Note that the run has come back; True where another one is wanted by now."""
+    def _take_back(self) -> RunEntry | None:
+        """The run that has come back; None where another one is wanted by now, which is then read."""
         entry, self._reading = self._reading, None
         took_s = time.monotonic() - self._began_s
         if entry is not None and entry.photons and took_s > 1.0:
@@ -151,11 +151,11 @@ class QuickLook(QtWidgets.QWidget):
         self.progress.hide()
         if self._next is not None:
             self._read_next()
-            return True
-        return False
+            return None
+        return entry
 
     def _show(self, opened: OpenedRun) -> None:
-        if self._ended():
+        if self._take_back() is None:
             return
         self.opened = opened
         header, run = opened.run.header, opened.run
@@ -184,11 +184,12 @@ class QuickLook(QtWidgets.QWidget):
         self.status.setProperty("verdict", "bad")
 
     def _refuse(self, path: Path, message: str) -> None:
-        if self._ended():
+        entry = self._take_back()
+        if entry is None:
             return
         self.opened = None
         self.head.setText(f"<b>{path.name}</b>")
-        self._tell_status("cannot be shown", message)
+        self._tell_status(entry.status, message)
         self.views.setCurrentIndex(0)
         self.numbers.clear()
         self.refused.emit(path, message)

@@ -51,8 +51,7 @@ class LockinDetector(Device, PointDetector):
             if self._lockin is None or self._identity is None:
                 self._lockin = self._open()
                 try:
-                    vendor, model, serial, version, *_ = *str(self._lockin.id).split(","), "", "", "", ""
-                    self._identity = Identity(vendor.strip(), model.strip(), serial.strip(), version.strip())
+                    self._identity = self._who()
                     self._set_time_constant()
                 except BaseException:
                     self.disconnect()
@@ -99,6 +98,14 @@ class LockinDetector(Device, PointDetector):
 
     # ---- inside ----
 
+    def _who(self) -> Identity:
+        try:
+            text = str(self._lockin.id)
+        except NotImplementedError:  # pymeasure's SR860 does not know that it can be asked
+            text = str(self._lockin.ask("*IDN?"))
+        vendor, model, serial, version, *_ = *(part.strip() for part in text.split(",")), "", "", "", ""
+        return Identity(vendor, model, serial, version)
+
     def _set_time_constant(self) -> None:
         self._lockin.time_constant = self._time_constant_s
         got_s = self._lockin.time_constant
@@ -109,9 +116,10 @@ class LockinDetector(Device, PointDetector):
             )
 
     def _xy(self) -> complex:
-        if hasattr(self._lockin, "snap"):
+        kind = type(self._lockin)  # asking the instance for a property would send its query
+        if hasattr(kind, "snap"):
             x, y, *_ = self._lockin.snap("X", "Y")
-        elif hasattr(self._lockin, "xy"):
+        elif hasattr(kind, "xy"):
             x, y, *_ = self._lockin.xy
         else:
             x, y = self._lockin.x, self._lockin.y
@@ -121,7 +129,7 @@ class LockinDetector(Device, PointDetector):
 
     def _check_status(self) -> None:
         """What an SR830 tells of the time since it was last asked; the others do not tell."""
-        if not hasattr(self._lockin, "lia_status"):
+        if not hasattr(type(self._lockin), "lia_status"):
             return
         status = self._lockin.lia_status
         if status & _OVERLOAD:

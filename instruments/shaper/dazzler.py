@@ -17,7 +17,7 @@ from ..clock import Clock
 from ..pulse_shaper import BLANK, NM_CM, RAD_FS_PER_CM, AppliedMask, PulseShaper, PulseTrain
 from .dazzler_files import REQUEST, UNFINISHED, as_written, request_text, wave_text
 
-_PHASE_STEP_RAD = 0.5
+_PHASE_STEP_RAD = 0.25  # at half the window: |M| has cusps, which an interpolating program rounds off
 _LOOK_S = 0.02
 _MASKS_KEPT = 1024
 

@@ -95,7 +95,7 @@ _COLUMNS = ("V", "kc/s", "lifetime (ns)", "τ drop", "I drop", "g2(0)", "Fano", 
 def _cells(at: AtPotential) -> list[str]:
     electrons = "–" if at.charge is None else "past Eqs. 1-2"
     if at.distribution is not None and at.charge is not None and at.charge.holds:
-        electrons = _told(at.distribution.mean, 1)
+        electrons = _told(at.distribution.mean, 2)
     return [
         f"{at.hold.potential_v:g}",
         f"{at.rate_hz.value / 1e3:.2f}",

@@ -32,7 +32,7 @@ class Problem:
     numbers that are not finite.
     """
 
-    def __init__(self, ensemble: Ensemble, t1: ArrayLike, t2: ArrayLike, t3: ArrayLike, on: Conditions):
+    def __init__(self, ensemble: Ensemble, t1: ArrayLike, t2: ArrayLike, t3: ArrayLike, on: Conditions, oversampling: float | None):
         self.t1, self.t2, self.t3 = _even(t1, "t1_fs"), _even(t2, "t2_fs"), _even(t3, "t3_fs")
         self.on, self.size = on, len(ensemble)
         if self.size == 0:
@@ -48,7 +48,7 @@ class Problem:
         for numbers in (*self.levels, *self.links, self.dipole):
             if not np.isfinite(numbers).all():
                 raise ValueError("the ensemble has energies or dipoles that are not finite")
-        fine = 2.0 if self.size >= _MANY else 3.5
+        fine = oversampling or (2.0 if self.size >= _MANY else 3.5)
         self._oversampling = fine
         self.band = (float(self.energy.min()), float(self.energy.max()))
         absorbed = RAD_PER_FS * (on.frame_cm - gap_cm.max()), RAD_PER_FS * (on.frame_cm - gap_cm.min())

@@ -44,13 +44,15 @@ def rephasing_and_nonrephasing(
     conditions: Conditions | None = None,
     *,
     threads: int | None = None,
+    oversampling: float | None = None,
 ) -> Responses:
     """Compute -k1 + k2 + k3 and +k1 - k2 + k3 for evenly spaced delays; negative ones are continued.
 
-    `threads` is the number of cores by default. Raises ValueError for delays that are not evenly spaced and
+    `threads` is the number of cores by default, `oversampling` the number of grid frequencies per delay: 2 for
+    many dimers, whose errors average out, 3.5 for less than 1000. Raises ValueError for delays that are not evenly spaced and
     for an ensemble without dimers or with numbers that are not finite.
     """
-    p = Problem(ensemble, t1_fs, t2_fs, t3_fs, conditions or Conditions())
+    p = Problem(ensemble, t1_fs, t2_fs, t3_fs, conditions or Conditions(), oversampling)
     with own_threads(threads) as run:
         rephasing, nonrephasing = (_coherent(p, sign, run) for sign in (1, -1))
         real, imaginary = populations(p, run)
@@ -67,9 +69,10 @@ def double_quantum(
     conditions: Conditions | None = None,
     *,
     threads: int | None = None,
+    oversampling: float | None = None,
 ) -> Complex64:
     """Compute +k1 + k2 - k3, mean per dimer, complex64 [t2, t1, t3]; else as `rephasing_and_nonrephasing`."""
-    p = Problem(ensemble, t1_fs, t2_fs, t3_fs, conditions or Conditions())
+    p = Problem(ensemble, t1_fs, t2_fs, t3_fs, conditions or Conditions(), oversampling)
     grid1 = p.grid1(-1)
     band = (-float(p.pair_energy.max()), -float(p.pair_energy.min()))
     grid2 = p.grid2(band, p.on.dephasing.double_quantum_fs)

@@ -290,15 +290,26 @@ def test_a_kind_without_plots_of_its_own_is_shown_by_its_picture(qtbot, runs):
     look.end()
 
 
-@pytest.mark.parametrize("fate", ["failed", "aborted"])
-def test_a_run_that_did_not_finish_says_so(qtbot, runs, fate):
+def test_a_failed_run_says_so_above_what_it_recorded(qtbot, runs):
     look = QuickLook()
     qtbot.addWidget(look)
     look.show()
     with qtbot.waitSignal(look.shown, timeout=LIMIT_MS):
-        look.look_at(read_entry(runs[1][fate]))
+        look.look_at(read_entry(runs[1]["failed"]))
     assert look.status.isVisible()
-    assert look.status.text().startswith(f"run {fate}: ")
+    assert look.status.text() == f"run failed: {read_entry(runs[1]['failed']).reason}"
+    assert look.view.trace.curves()["intensity"][1].max() > 1
+    look.end()
+
+
+def test_a_run_that_recorded_nothing_says_why(qtbot, runs):
+    look = QuickLook()
+    qtbot.addWidget(look)
+    look.show()
+    with qtbot.waitSignal(look.refused, timeout=LIMIT_MS):
+        look.look_at(read_entry(runs[1]["aborted"]))
+    assert look.status.text().startswith("run aborted: ")
+    assert "recorded no photons" in look.status.text()
     look.end()
 
 
