@@ -1,8 +1,8 @@
 """What is watched while photons come in: intensity in bins that widen, and the FLID as a histogram.
 
-Both take the newest stretch of an engine's snapshots and keep a bounded amount, however long the run is. The
-numbers are for watching: the lifetime's time zero is the calibrated one until there are photons to fit it, and
-the potential is the commanded one. The run file's analysis gives the results.
+Both take the newest stretch of an engine's snapshots and keep a bounded amount, however long the run is.
+The numbers are for watching: the lifetime's time zero is the calibrated one until there are photons to fit it,
+and the potential is the commanded one. The run file's analysis gives the results.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class LiveFlid:
         self._count(self.points)
 
     def spread(self, histograms: NDArray[np.uint32]) -> NDArray[np.float64]:
-        """The sum of FLID histograms as a decay at full resolution: each bin's photons spread evenly over it."""
+        """The sum of FLID histograms as a decay at full resolution; within a bin it is flat."""
         edges = self._estimator.edges_bins
         return np.repeat(histograms.sum(axis=0) / np.diff(edges), np.diff(edges))
 

@@ -91,7 +91,7 @@ class ExperimentForm(QtWidgets.QWidget):
         self.ask_again()
 
     def set_values(self, values: dict[str, object]) -> None:
-        """Put values of parameters into their fields; keys that this experiment does not have are left out."""
+        """Put values of parameters into their fields; keys without a field are left out."""
         for key, value in values.items():
             if key in self.fields:
                 _put(self.fields[key], _text(value))

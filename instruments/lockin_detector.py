@@ -103,8 +103,11 @@ class LockinDetector(Device, PointDetector):
             text = str(self._lockin.id)
         except NotImplementedError:  # pymeasure's SR860 does not know that it can be asked
             text = str(self._lockin.ask("*IDN?"))
-        vendor, model, serial, version, *_ = *(part.strip() for part in text.split(",")), "", "", "", ""
-        return Identity(vendor, model, serial, version)
+        simulated = getattr(self._lockin.adapter, "simulated", False)
+        if "," not in text:  # a DSP says its number and nothing else
+            return Identity("", text.strip(), simulated=simulated)
+        vendor, model, serial, version, *_ = *(part.strip() for part in text.split(",")), "", "", ""
+        return Identity(vendor, model, serial, version, simulated)
 
     def _set_time_constant(self) -> None:
         self._lockin.time_constant = self._time_constant_s

@@ -41,7 +41,8 @@ _DELAY_DIGITS = 3  # an attosecond is 0.003 rad of the carrier
 _STILL_FS, _MOST_SLICES = 0.01, 16
 _DRIFT_S = (1733.0, 311.0, 47.0)
 _DRIFT_SHARES = (0.6, 0.3, 0.1)
-_KEPT_SPECTRA, _KEPT_WAVES, _KEPT_STATES = 2048, 256, 256
+_KEPT_SPECTRA, _KEPT_WAVES, _KEPT_STATES, _KEPT_DETECTORS = 2048, 256, 256, 4
+_MEMORY, _MEMORY_SLICES = 16.0, 64  # how many time constants a filter looks back
 
 
 class Sample(Protocol):
@@ -49,7 +50,7 @@ class Sample(Protocol):
 
     def signal_field(
         self, pump: Sequence[Pulse], probe: Pulse, wavenumber_cm: NDArray[np.float64]
-    ) -> NDArray[np.complex128]:
+    ) -> NDArray[np.complexfloating[Any, Any]]:
         """S(w) of these pulses, with times counted from the probe."""
         ...
 
@@ -141,7 +142,8 @@ class CoherenceBench:
         self._states: list[tuple[int, _State]] = [(-PS_PER_S, _State())]
         phases = np.random.default_rng((seed, 0x2DE5)).uniform(0, 2 * math.pi, len(_DRIFT_S))
         self._drift_phases = [float(phase) for phase in phases]
-        self._pixels: _Pixels | None = None
+        self._pixels: list[_Pixels] = []
+        self._diode_nm = 1e7 / np.arange(15_000.0, 21_400.0, 10.0)
 
     # ---- what instruments do to the bench, at the present instant ----
 
@@ -168,9 +170,7 @@ class CoherenceBench:
         self, wavelength_nm: NDArray[np.float64], start_ps: int, stop_ps: int
     ) -> NDArray[np.float64]:
         """Photoelectrons expected in each pixel from one instant to another, both not in the future."""
-        pixels = self._pixels
-        if pixels is None or pixels.wavelength_nm is not wavelength_nm:
-            pixels = self._pixels = _Pixels(wavelength_nm, self.laser)
+        pixels = self._pixels_at(wavelength_nm)
         electrons = np.zeros(len(wavelength_nm))
         for since_ps, until_ps, state in self._pieces(start_ps, stop_ps):
             if state.shutter_open:
@@ -179,6 +179,24 @@ class CoherenceBench:
                 )
         electrons *= self.beams.electrons_per_s * self._power(start_ps, stop_ps)
         return electrons
+
+    def chopped_light(self, at_ps: int, time_constant_s: float) -> float:
+        """What a lock-in finds of all the light when the pump is chopped, relative to the local oscillator's.
+
+        The difference between pump on and off, behind a filter of one pole with this time constant.
+        """
+        pixels = self._pixels_at(self._diode_nm)
+        edges_s = time_constant_s * np.linspace(0.0, _MEMORY, _MEMORY_SLICES + 1)
+        shares = -np.diff(np.exp(-edges_s / time_constant_s))
+        total = 0.0
+        for share, before_s in zip(shares, (edges_s[1:] + edges_s[:-1]) / 2, strict=True):
+            then_ps = at_ps - round(float(before_s) * PS_PER_S)
+            state = next(state for since_ps, state in reversed(self._states) if since_ps <= then_ps)
+            if state.shutter_open and state.pump:
+                setting = self._setting(then_ps)
+                off = self._at_rest(pixels, state._replace(pump=()), setting)
+                total += float(share) * float((self._at_rest(pixels, state, setting) - off).sum())
+        return total / float((pixels.amplitude**2).sum())
 
     def lo_lead_fs(self, at_ps: int) -> float:
         """By how much the local oscillator comes before the probe, in femtoseconds."""
@@ -203,6 +221,15 @@ class CoherenceBench:
         now_ps, last = self.clock.now_ps, self._states[-1][1]
         self._states.append((now_ps, last._replace(**changed)))
         del self._states[:-_KEPT_STATES]
+
+    def _pixels_at(self, wavelength_nm: NDArray[np.float64]) -> _Pixels:
+        """What was worked out for these pixels; a detector hands over the same array each time."""
+        for pixels in self._pixels:
+            if pixels.wavelength_nm is wavelength_nm:
+                return pixels
+        self._pixels.append(_Pixels(wavelength_nm, self.laser))
+        del self._pixels[:-_KEPT_DETECTORS]
+        return self._pixels[-1]
 
     def _pieces(self, start_ps: int, stop_ps: int) -> Iterable[tuple[int, int, _State]]:
         """Spans of an interval in which nothing is switched, and what holds in them."""
@@ -329,9 +356,9 @@ def make_coherence_bench(
 
 def all_faults() -> dict[str, str]:
     """Every fault that this bench and its emulators know: name and what it does."""
-    from .emulators import dazzler, esp30x, obp_spectrometer, pi_linear, shaper_screen
+    from .emulators import dazzler, esp30x, obp_spectrometer, pi_linear, shaper_screen, sr830
 
-    emulators = (esp30x, obp_spectrometer, pi_linear, shaper_screen, dazzler)
+    emulators = (esp30x, obp_spectrometer, pi_linear, shaper_screen, dazzler, sr830)
     return FAULTS | {name: text for emulator in emulators for name, text in emulator.FAULTS.items()}
 
 

@@ -138,8 +138,8 @@ class FlidMap(Plot):
             self._bar.use_map(colours.colours_of_bias, UNSEEN if colours.name == "dark" else 0.0)
         else:
             self._bar.use_map(colours.colours_of_count, UNSEEN)
-        against = f" vs. {self.reference}" if self.reference else ""
-        self._bar.name(f"bias (V{against})" if by_bias else "time bins")
+        bias = f"V vs. {self.reference}" if self.reference else "bias (V)"
+        self._bar.name(bias if by_bias else "time bins")
         for label in self._labels:
             label.setColor(colours.text)
         self._colour_marks()

@@ -157,7 +157,10 @@ class Plot(pg.PlotWidget):
             if self._legend is not None and legend is not None:
                 self._legend.addItem(line, legend)
                 self._colour_legend()
-        line = self._lines[name][0]
+        line, known_pen, _ = self._lines[name]
+        if pen != known_pen:
+            self._lines[name] = line, pen, width
+            self._colour(line, pen, width)
         line.setData(self.at_x(x), self.at_y(y))
         if self._legend is not None and legend is not None:
             label = self._legend.getLabel(line)
@@ -179,9 +182,9 @@ class Plot(pg.PlotWidget):
         """Where numbers lie along the vertical axis of the view."""
         return _place(y, self.log_y)
 
-    def follow_x(self, low: float, high: float, *, steady: bool = True) -> None:
+    def follow_x(self, low: float, high: float, *, steady: bool = True, from_zero: bool = False) -> None:
         """Show at least this range, in the units of the axis, unless somebody has zoomed."""
-        self._follow("x", low, high, self.log_x, steady, at_zero=False)
+        self._follow("x", low, high, self.log_x, steady, at_zero=from_zero)
 
     def follow_y(self, low: float, high: float, *, steady: bool = True) -> None:
         """Show at least this range, in the units of the axis, unless somebody has zoomed; zero is an end."""
@@ -189,9 +192,9 @@ class Plot(pg.PlotWidget):
 
     def show_all(self) -> None:
         """Show both whole ranges that the data ask for."""
-        ranges = {f"{axis}Range": wanted for axis, wanted in self._wanted.items() if wanted is not None}
-        if ranges:
-            self.item.getViewBox().setRange(**ranges, padding=0)
+        x, y = self._wanted["x"], self._wanted["y"]
+        if x is not None or y is not None:
+            self.item.getViewBox().setRange(xRange=x, yRange=y, padding=0)
 
     def retheme(self) -> None:
         """Take the colours of the theme in use."""

@@ -30,7 +30,7 @@ class PointsPlot(Plot):
         parent: QtWidgets.QWidget | None = None,
     ) -> None:
         super().__init__(x, y, log_x=log_x, log_y=log_y, legend=legend, parent=parent)
-        self.y_from_zero, self.free_above = y_from_zero, free_above
+        self.x_from_zero, self.y_from_zero, self.free_above = False, y_from_zero, free_above
         self._bars: dict[str, tuple[pg.ErrorBarItem, str]] = {}
         self._errors: dict[str, NDArray[np.float64]] = {}
 
@@ -116,7 +116,7 @@ class PointsPlot(Plot):
                 top *= (top / bottom) ** self.free_above
             else:
                 top += self.free_above * (top - bottom)
-            self.follow_x(x.min(), x.max())
+            self.follow_x(0.0 if self.x_from_zero else x.min(), x.max(), from_zero=self.x_from_zero)
             self.follow_y(bottom, top)
 
 
@@ -125,6 +125,7 @@ class ValueTrace(PointsPlot):
 
     def __init__(self, y: str, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__("time (s)", y, y_from_zero=True, legend=None, parent=parent)
+        self.x_from_zero = True
 
     def show_values(self, time_s: ArrayLike, value: ArrayLike, error: ArrayLike, *, pen: str = "g2") -> None:
         """Show the value known at each time (s), arrays of one length."""

@@ -68,9 +68,9 @@ class ScanImage(Plot):
             self._highest_khz = highest * _LARGER if np.isnan(self.rate_hz).any() else highest
         if self._bar is not None:
             self._bar.show_levels(0.0, max(self._highest_khz, 1e-3))
-        field = {"x": (fast_um[0], fast_um[-1]), "y": (slow_um[0], slow_um[-1])}
-        if self._wanted != field:
-            self._wanted = field
+        field = (float(fast_um[0]), float(fast_um[-1])), (float(slow_um[0]), float(slow_um[-1]))
+        if (self._wanted["x"], self._wanted["y"]) != field:
+            self._wanted["x"], self._wanted["y"] = field
             self._show_field()
 
     def mark(self, name: str, x_um: float, y_um: float, *, pen: str = "accent") -> None:

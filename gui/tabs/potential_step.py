@@ -14,14 +14,18 @@ from ..plots.intensity_trace import IntensityTrace, centres_s, in_bins
 from ..plots.points_plot import PointsPlot
 
 if TYPE_CHECKING:
+    from ...analysis.live_steps import FoldedRate, LiveSteps
     from ...analysis.potential_step import Folded
     from ...analysis.step_response import StepResponse
     from ...formats.run_file import RunFile
+    from ...formats.tttr import TttrBlock
     from ...procedures.analyses.potential_step import PotentialStepAnalysis
     from ...procedures.potential_step import PotentialStep
 
+FOLDED_BELOW_S = 0.05
+"""Steps with this period or a shorter one are folded while they come in: each look sees whole ones."""
 PERIODS_SHOWN = 20
-"""Periods of the square wave that the live trace shows."""
+"""Periods of a slower square wave that the live trace shows."""
 MOST_SHOWN = 2000
 """Points of a trace that are drawn."""
 CURVE_POINTS = 400
@@ -36,10 +40,12 @@ class Looked:
     about: str
     time_s: Array
     rate_hz: Array
+    folded: dict[str, FoldedRate]
+    """By direction; empty where the steps are too slow to be folded while they come in."""
 
 
 class PotentialStepTab(ExperimentTab):
-    """Rate and lifetime after the steps down and up; while the run goes on, its last periods."""
+    """Rate and lifetime after the steps down and up; while the run goes on the rate, or its last periods."""
 
     title: ClassVar[str] = "Potential step"
     experiments: ClassVar[tuple[str, ...]] = ("potential_step",)
@@ -60,32 +66,45 @@ class PotentialStepTab(ExperimentTab):
         self.about = QtWidgets.QLabel(" ")
         self.about.setWordWrap(True)
         self._lay_out()
+        self._steps: LiveSteps | None = None
+        self._folded_block: TttrBlock | None = None
 
     # ---- a run that goes on ----
 
     def begin(self, procedure: PotentialStep) -> None:
-        """The trace of the last periods instead of the folded plots."""
+        """Empty views; slow steps show the trace of the last periods instead of the folded plots."""
         super().begin(procedure)
-        self.views.setCurrentWidget(self.trace)
+        self._steps, self._folded_block = None, None
+        slow = procedure.period_s > FOLDED_BELOW_S
+        self.views.setCurrentWidget(self.trace if slow else self.folded)
 
     def look(self, procedure: PotentialStep) -> Looked | None:
-        """The intensity over the last periods; folded it is when the run is over."""
-        shown_s = PERIODS_SHOWN * procedure.period_s
-        snapshot = procedure.photons.live.snapshot(shown_s)
-        if snapshot is None or len(snapshot.trace) < 2:
+        """The intensity over the last periods, and folded on the steps seen so far.
+
+        Of the steps those count that the newest block of records holds: enough for watching.
+        """
+        photons = procedure.photons
+        snapshot, block = photons.live.snapshot(PERIODS_SHOWN * procedure.period_s), photons.latest
+        if snapshot is None or block is None or len(snapshot.trace) < 2:
             return None
         counts = snapshot.trace[:-1].sum(axis=1)  # the last bin may not be over
         rate_hz, bin_s = in_bins(counts / snapshot.trace_bin_s, snapshot.trace_bin_s, MOST_SHOWN)
-        photons = f"{int(snapshot.photons.sum()):,} photons in {snapshot.duration_s:.0f} s"
-        return Looked(
-            f"{photons}; the last {PERIODS_SHOWN} periods, to be folded when the run is over",
-            centres_s(len(rate_hz), bin_s, snapshot.trace_start_s), rate_hz,
-        )  # fmt: skip
+        told = f"{int(snapshot.photons.sum()):,} photons in {snapshot.duration_s:.0f} s"
+        folded = {} if procedure.period_s > FOLDED_BELOW_S else self._fold(procedure, block)
+        if folded:
+            told += f", {sum(one.steps for one in folded.values()):,} steps seen live"
+        time_s = centres_s(len(rate_hz), bin_s, snapshot.trace_start_s)
+        return Looked(told, time_s, rate_hz, folded)
 
     def show_live(self, looked: Looked) -> None:
         """Draw what was found."""
         self.about.setText(looked.about)
         self.trace.show_intensity(looked.time_s, looked.rate_hz, name="both detectors")
+        for direction, one in looked.folded.items():
+            self.rates[direction].show_points(
+                f"{direction} potential", one.time_us, one.rate_hz / 1e3, one.error_hz / 1e3,
+                told=f"{one.steps:,} steps seen live",
+            )  # fmt: skip
 
     # ---- a run that has ended ----
 
@@ -134,6 +153,24 @@ class PotentialStepTab(ExperimentTab):
         layout.addWidget(self.views, 1)
         self.about.setContentsMargins(10, 0, 10, 4)
         layout.addWidget(self.about)
+
+    def _fold(self, procedure: PotentialStep, block: TttrBlock) -> dict[str, FoldedRate]:
+        """Add a block to the steps seen so far, unless it was the last one too."""
+        from ...analysis.live_steps import LiveSteps
+
+        markers, period_s = (
+            procedure.rig.station.file.markers,
+            1.0 / procedure.rig.laser_table.repetition_rate_hz,
+        )
+        assert markers is not None  # preflight demands them
+        if self._steps is None:
+            lines = markers.potential_falling, markers.potential_rising
+            self._steps = LiveSteps(procedure.period_s / 2, period_s, *lines)
+        if block is not self._folded_block:
+            self._folded_block = block
+            self._steps.add(block.time, block.marker_time, block.marker_bits)
+        found = {name: self._steps.folded(name) for name in ("falling", "rising")}
+        return {name: one for name, one in found.items() if one is not None}
 
     def _show_folded(self, folded: Folded) -> None:
         rates, lifetimes = self.rates[folded.direction], self.lifetimes[folded.direction]

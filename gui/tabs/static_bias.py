@@ -80,8 +80,9 @@ class StaticBiasTab(ExperimentTab):
     # ---- a run that goes on ----
 
     def begin(self, procedure: StaticBias) -> None:
-        """Empty views."""
+        """Empty views; lifetime and intensity against the potential are shown when the run is over."""
         self.clear()
+        self.means.hide()
         self._watch = _Watch(procedure)
         self._set_reference(procedure.rig.station.file.station.reference_electrode)
 
@@ -102,6 +103,7 @@ class StaticBiasTab(ExperimentTab):
     def show_result(self, run: RunFile, analysis: StaticBiasAnalysis, digested: None = None) -> None:
         """Show what the analysis found at each potential."""
         self.clear()
+        self.means.show()
         self._result = result = analysis.result
         self._set_reference(run.header["station"]["station"]["reference_electrode"])
         rate_hz, bin_s = in_bins(result.trace_hz, result.trace_bin_s, MOST_SHOWN)
@@ -143,8 +145,11 @@ class StaticBiasTab(ExperimentTab):
         column.addWidget(self.flid, 1)
         rows = QtWidgets.QSplitter(QtCore.Qt.Orientation.Vertical)
         rows.addWidget(self.trace)
-        for parts in ((flid, self.decays), (self.lifetimes, self.rates, self.g2)):
-            beside = QtWidgets.QSplitter(QtCore.Qt.Orientation.Horizontal)
+        self.means = QtWidgets.QSplitter(QtCore.Qt.Orientation.Horizontal)
+        for beside, parts in (
+            (QtWidgets.QSplitter(QtCore.Qt.Orientation.Horizontal), (flid, self.decays)),
+            (self.means, (self.lifetimes, self.rates, self.g2)),
+        ):
             for part in parts:
                 beside.addWidget(part)
             rows.addWidget(beside)

@@ -86,7 +86,7 @@ class EmulatedAdapter(LineLink):
         return self._on_the_way.pop(0)[1]
 
     def _require_link(self) -> None:
-        if self._controller.held_elsewhere or self._controller.link_broken:
+        if self.broken or self._controller.held_elsewhere or self._controller.link_broken:
             raise ConnectionResetError
 
 

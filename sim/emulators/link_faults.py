@@ -10,8 +10,18 @@ from .pi_gcs import Reply
 
 AFTER_PS = PS_PER_S
 """How long after the first move a fault strikes."""
+_GONE_PS = PS_PER_S // 2
 _LATE_S = 1.5
-_LATE_EVERY = 10
+_EVERY = 10
+
+
+def line_fault_texts(prefix: str) -> dict[str, str]:
+    """Name and sentence of the faults of a line whose replies are not what they should be."""
+    return {
+        f"{prefix}_link_back": "The connection breaks one second after the first move, for half a second.",
+        f"{prefix}_half_reply": "After the first move the end of every tenth reply is lost.",
+        f"{prefix}_other_reply": "After the first move every tenth reply is once more the one before it.",
+    }
 
 
 def link_fault_texts(prefix: str) -> dict[str, str]:
@@ -24,6 +34,7 @@ def link_fault_texts(prefix: str) -> dict[str, str]:
         f"{prefix}_garbage": "Noise on the line: positions come back garbled.",
         f"{prefix}_late_reply": "After the first move every tenth reply comes 1.5 s late.",
         f"{prefix}_stuck": "The carriage jams one second after the first move.",
+        **line_fault_texts(prefix),
     }
 
 
@@ -34,6 +45,7 @@ class LinkFaults:
         self._clock, self._faults, self._prefix = clock, faults, prefix
         self._moved_ps: int | None = None
         self._sent_since = 0
+        self._last = b""
 
     def on(self, name: str) -> bool:
         """Whether a fault of this make is switched on."""
@@ -47,6 +59,11 @@ class LinkFaults:
         return first
 
     @property
+    def struck(self) -> bool:
+        """Whether the first move began a second ago or earlier."""
+        return self._moved_ps is not None and self._clock.now_ps >= self._moved_ps + AFTER_PS
+
+    @property
     def held_elsewhere(self) -> bool:
         """Whether another program holds the controller."""
         return self.on("held_elsewhere")
@@ -54,9 +71,10 @@ class LinkFaults:
     @property
     def link_broken(self) -> bool:
         """Whether the connection is broken."""
-        if self._moved_ps is None or not self.on("link_dropped"):
+        if self._moved_ps is None or not self.struck:
             return False
-        return self._clock.now_ps >= self._moved_ps + AFTER_PS
+        back_ps = self._moved_ps + AFTER_PS + _GONE_PS
+        return self.on("link_dropped") or (self.on("link_back") and self._clock.now_ps < back_ps)
 
     @property
     def deaf(self) -> bool:
@@ -64,12 +82,18 @@ class LinkFaults:
         return self.link_broken or self.on("not_found")
 
     def delayed(self, replies: Sequence[Reply]) -> list[Reply]:
-        """The replies, some of them late when that fault is on."""
-        if self._moved_ps is None or not self.on("late_reply"):
-            return list(replies)
-        late = []
-        for reply in replies:
-            self._sent_since += 1
-            is_late = self._sent_since % _LATE_EVERY == 0
-            late.append(reply._replace(delay_s=_LATE_S) if is_late else reply)
-        return late
+        """The replies as they come out of the line: some late, cut, or another one, when such a fault is on."""
+        return [self._through_the_line(reply) for reply in replies]
+
+    def _through_the_line(self, reply: Reply) -> Reply:
+        before, self._last = self._last, reply.data
+        if self._moved_ps is None:
+            return reply
+        self._sent_since += 1
+        if self._sent_since % _EVERY:
+            return reply
+        if self.on("late_reply"):
+            return reply._replace(delay_s=_LATE_S)
+        if self.on("half_reply"):
+            return reply._replace(data=reply.data[: len(reply.data) // 2])
+        return reply._replace(data=before) if self.on("other_reply") else reply

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..clock import PS_PER_S
+from ..bench import Faults
+from ..clock import SimulatedClock
+from ..physics.piezo import PiezoStage
+from .link_faults import AFTER_PS, LinkFaults, line_fault_texts
 from .pi_gcs import CommandError, Reply, command
 from .pi_waves import PiezoWaves
 
@@ -19,16 +22,26 @@ FAULTS = {
     "e545_link_dropped": "The connection breaks one second after the first move.",
     "e545_garbage": "Noise on the line: the replies to POS? are garbled.",
     "e545_late_reply": "After the first move every tenth reply comes 1.5 s late.",
+    "e545_servo_trips": "The servo of the x axis goes off by itself one second after the first move.",
+    **line_fault_texts("e545"),
 }
 """Name and what happens; active when the name is among the bench's faults."""
-
-_AFTER_PS = PS_PER_S
-_LATE_S = 1.5
-_LATE_EVERY = 10
 
 
 class E545Controller(PiezoWaves):
     """An E-545 as it stands on the bench; it moves the axes of a `PiezoStage`."""
+
+    def __init__(
+        self,
+        clock: SimulatedClock,
+        stage: PiezoStage,
+        *,
+        faults: Faults | None = None,
+        needs_cr: bool = False,
+    ) -> None:
+        super().__init__(clock, stage, faults=faults, needs_cr=needs_cr)
+        self._link = LinkFaults(clock, self._faults, "e545")
+        self._servo_tripped = False
 
     @property
     def identity(self) -> str:
@@ -37,39 +50,32 @@ class E545Controller(PiezoWaves):
             return "(c)2011-2021 Physik Instrumente (PI) GmbH & Co. KG, C-863.12, 0123456789, 1.3.2.2"
         return "Physik Instrumente, E-517, 0123456789, V01.243"
 
-    _moved_ps: int | None = None
-    _sent_since = 0
-
     @property
     def held_elsewhere(self) -> bool:
         """Whether another program holds the controller."""
-        return "e545_held_elsewhere" in self._faults
+        return self._link.held_elsewhere
 
     @property
     def link_broken(self) -> bool:
         """Whether the connection is broken."""
-        broken = "e545_link_dropped" in self._faults and self._moved_ps is not None
-        return broken and self.now_ps >= (self._moved_ps or 0) + _AFTER_PS
+        return self._link.link_broken
 
     def receive(self, data: bytes) -> list[Reply]:
         """Take bytes from the client, unless the connection is broken."""
-        return [] if self.link_broken or "e545_not_found" in self._faults else super().receive(data)
+        if self._link.deaf:
+            return []
+        if self._link.on("servo_trips") and self._link.struck and not self._servo_tripped:
+            self._servo_tripped = True
+            self._switch_servo(self._axes["A"], on=False)
+        return self._link.delayed(super().receive(data))
 
     def _before_move(self) -> None:
-        if self._moved_ps is None:
-            self._moved_ps = self.now_ps
-            if "e545_axis_stuck" in self._faults:
-                self._stage.x.seize(self.now_ps + _AFTER_PS)
+        if self._link.first_move() and self._link.on("axis_stuck"):
+            self._stage.x.seize(self.now_ps + AFTER_PS)
 
     def _sent(self, name: str, text: str) -> Reply:
-        if "e545_garbage" in self._faults and name == "POS?":
-            text = text.replace("+0", "\x7f;")
-        reply = super()._sent(name, text)
-        if "e545_late_reply" in self._faults and self._moved_ps is not None:
-            self._sent_since += 1
-            if self._sent_since % _LATE_EVERY == 0:
-                return reply._replace(delay_s=_LATE_S)
-        return reply
+        garbled = self._link.on("garbage") and name == "POS?"
+        return super()._sent(name, text.replace("+0", "\x7f;") if garbled else text)
 
     @command("VER?")
     def _ver_(self, arguments: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from .pi_gcs import CommandError, GcsController, Reply, command, to_float, to_in
 FAULTS = {
     **link_fault_texts("pi_linear"),
     "pi_linear_servo_off": "The servo cannot be switched on.",
+    "pi_linear_servo_trips": "One second after the first move the position error is too large: servo off.",
     "pi_linear_no_switch": "The stage has no reference switch.",
     "pi_linear_reference_fails": "The reference switch is not found.",
 }
@@ -23,6 +24,7 @@ FAULTS = {
 TOLERANCE_MM = 2e-6
 SETTLE_S = 0.010
 _BUSY = 1005
+_MOTION_ERROR = 1024
 _STOPPED = gcs_errors.STOPPED
 _WHILE_REFERENCING = {"*IDN?", "ERR?", "STP", "HLT", "#5", "#7", "#24"}
 _SEARCH_MM_S, _CREEP_MM_S, _OVERSHOOT_MM = 5.0, 0.5, 0.5
@@ -48,7 +50,7 @@ class LinearController(GcsController):
         super().__init__(clock, needs_cr=needs_cr)
         self._axis, self._name = axis, name
         self._link = LinkFaults(clock, faults or Faults(), "pi_linear")
-        self._servo = self._referenced = self._by_hand = False
+        self._servo = self._referenced = self._by_hand = self._servo_tripped = False
         self._search_ends_ps: int | None = None
         self._origin_mm = axis.motor_mm(clock.now_ps)
         self._target_mm = 0.0
@@ -78,6 +80,9 @@ class LinearController(GcsController):
 
     def _run(self, name: str, arguments: Sequence[str]) -> list[Reply]:
         self._finish_search()
+        if self._link.on("servo_trips") and self._link.struck and not self._servo_tripped:
+            self._servo_tripped, self._servo, self._error = True, False, _MOTION_ERROR
+            self._axis.stop(self.now_ps)
         if self._search_ends_ps is not None and name not in _WHILE_REFERENCING:
             self._error = _BUSY
             return []

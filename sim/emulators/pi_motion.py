@@ -120,11 +120,14 @@ class PiezoMotion(GcsController):
         """Set whether axes are under closed-loop control."""
         for axis, servo in self._switches(arguments):
             stuck_off = "e545_servo_off" in self._faults and axis is self._axes["A"]
-            was, axis.servo = axis.servo, servo and not stuck_off
-            if axis.servo and not was and axis.online:
-                self._take_over(axis)
-            elif was and not axis.servo:
-                axis.open_loop_um = axis.piezo.hold(self.now_ps)
+            self._switch_servo(axis, on=servo and not stuck_off)
+
+    def _switch_servo(self, axis: AxisState, *, on: bool) -> None:
+        was, axis.servo = axis.servo, on
+        if on and not was and axis.online:
+            self._take_over(axis)
+        elif was and not on:
+            axis.open_loop_um = axis.piezo.hold(self.now_ps)
 
     @command("SVO?")
     def _svo_(self, arguments: Sequence[str]) -> list[str]:

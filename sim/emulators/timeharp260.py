@@ -39,6 +39,7 @@ FAULTS = {
     "th260_open_fails": "No board is found.",
     "th260_busy": "Another program holds the board.",
     "th260_no_photons": "The detectors are off: no pulses at any input.",
+    "th260_record_storm": "One second into a measurement 8 million pulses per second arrive at input 0.",
     "th260_events_dropped": "The board drops a tenth of the events from one second on, and says so.",
 }
 _ENDING_FAULTS: dict[str, Flag | None] = {
@@ -48,6 +49,7 @@ _ENDING_FAULTS: dict[str, Flag | None] = {
     "th260_dll_error": None,
 }
 _FAULT_AFTER_TICKS = TICKS_PER_S
+_STORM_TICKS = TICKS_PER_S // 8_000_000
 
 _DEAD_TIMES_NS = (24, 44, 66, 88, 112, 135, 160, 180)
 _TICKS_PER_NS = 1000 // TICK_PS
@@ -249,6 +251,8 @@ class EmulatedTh260Lib(EmulatedBoard):
     def _take_photons(self, until_tick: int, ticks: Ticks, inputs: NDArray[np.uint8]) -> None:
         if "th260_no_photons" in self._bench.faults:
             ticks, inputs = NO_EVENTS
+        if "th260_record_storm" in self._bench.faults and self._running:
+            ticks, inputs = self._with_storm(until_tick, ticks, inputs)
         self._meters.count(until_tick, ticks, inputs)
         recording, markers = self._recording, self._markers
         self._markers = NO_EVENTS
@@ -261,6 +265,17 @@ class EmulatedTh260Lib(EmulatedBoard):
             recording.feed(until_tick, (ticks, inputs), markers, error=self._error(recording))
             recording.fifo.wait_for_reader()
         self._fed_tick = until_tick
+
+    def _with_storm(
+        self, until_tick: int, ticks: Ticks, inputs: NDArray[np.uint8]
+    ) -> tuple[Ticks, NDArray[np.uint8]]:
+        """The pulses among those of a detector that something bright shines on."""
+        since = max(self._fed_tick, self._start_tick + _FAULT_AFTER_TICKS)
+        first = -(-since // _STORM_TICKS) * _STORM_TICKS
+        storm = np.arange(first, until_tick, _STORM_TICKS, dtype=np.int64)
+        ticks = np.append(ticks, storm)
+        order = np.argsort(ticks, kind="stable")
+        return ticks[order], np.append(inputs, np.zeros(len(storm), np.uint8))[order]
 
     def _error(self, recording: Recording) -> tuple[int, Flag | None] | None:
         """When the measurement goes wrong, and with which flag; without one where the transfer fails."""

@@ -8,21 +8,21 @@ comes first, N when it is second, Q when it is last. Pulses are taken as shorter
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import expm
 
 from ._response_exact import add_settings
-from ._response_interpolate import TAPS, add_terms, list_terms, sinc_table
+from ._response_interpolate import TAPS, add_terms, list_terms, tap_table
 from ._response_problem import own_threads
 from .dimer_ensemble import RAD_PER_FS, Ensemble, quasi_homodimers
 from .dimer_states import EXCITONS, LINKS
 from .dimer_truth import dephasing_truth
 from .pulses import Pulse
 from .reference_response import Conditions
-from .response_cubes import STEP1_FS, STEP2_FS, STEP3_FS, Reach, cached_cubes, t3_axis_fs
+from .response_cubes import STEP3_FS, Reach, cached_cubes, t3_axis_fs
 
 SAMPLES = {"dimers_3.0_9": (3.0, 0.09), "dimers_2.8_5": (2.8, 0.05), "dimers_2.8_9": (2.8, 0.09)}
 """Mean diameter (nm) and relative standard deviation of the ensembles by name."""
@@ -55,7 +55,7 @@ class NonlinearSample:
         self.name, self.ensemble = name, ensemble
         self.conditions = conditions or Conditions()
         self._cache_dir = cache_dir
-        self._table = sinc_table()
+        self._table = tap_table()
         self._pixels: tuple[bytes, NDArray[np.complex64]] | None = None
         self._scale = 1.0
         self._load(reach or Reach())
@@ -190,30 +190,35 @@ class NonlinearSample:
 
     def _unrolled(self, settings: NDArray[np.float64], factors: Complex) -> Complex:
         """Exact mean signal of settings added up, over t3."""
-        on, ensemble = self.conditions, self.ensemble
-        rates = on.rates_per_fs if on.rates_per_fs is not None else np.zeros((EXCITONS, EXCITONS))
-        shares = np.array([expm(rates * t2) for t2 in settings[:, 2]])
-        levels = (
-            RAD_PER_FS * (ensemble.energy_cm - on.frame_cm),
-            RAD_PER_FS * (ensemble.pair_energy_cm - 2 * on.frame_cm),
-        )
-        light = (ensemble.dipole, on.laser.amplitude(ensemble.energy_cm))
-        gaps = ensemble.pair_energy_cm[:, LINKS.pair] - ensemble.energy_cm[:, LINKS.exciton]
-        links = (ensemble.pair_dipole, ensemble.pair_dipole * on.laser.amplitude(gaps))
+        on = self.conditions
+        shares = on.propagator(settings[:, 2], EXCITONS)
         falls = tuple(1 / time for time in on.dephasing)
-        t3 = t3_axis_fs()
-        parts = np.array_split(np.arange(len(ensemble)), 8)
-        sums = np.zeros((len(parts), len(t3)), dtype=np.complex128)
+        parts = np.array_split(np.arange(len(self.ensemble)), 8)
+        sums = np.zeros((len(parts), len(t3_axis_fs())), dtype=np.complex128)
 
         def work(part: int) -> None:
             add_settings(
-                sums[part], parts[part], settings, factors, shares, levels, light, links,
-                LINKS.exciton, LINKS.pair, falls, (t3[0], STEP3_FS, len(t3)),
+                sums[part], parts[part], settings, factors, shares, *self._numbers,
+                LINKS.exciton, LINKS.pair, falls, STEP3_FS,
             )  # fmt: skip
 
         with own_threads(None) as run:
             run(work, range(len(parts)))
-        return sums.sum(axis=0) / len(ensemble)
+        return sums.sum(axis=0) / len(self.ensemble)
+
+    @cached_property
+    def _numbers(self) -> tuple[tuple, tuple, tuple]:
+        """Levels in rad/fs, light, and links of the ensemble, as `add_settings` takes them."""
+        on, ensemble = self.conditions, self.ensemble
+        gaps = ensemble.pair_energy_cm[:, LINKS.pair] - ensemble.energy_cm[:, LINKS.exciton]
+        return (
+            (
+                RAD_PER_FS * (ensemble.energy_cm - on.frame_cm),
+                RAD_PER_FS * (ensemble.pair_energy_cm - 2 * on.frame_cm),
+            ),
+            (ensemble.dipole, on.laser.amplitude(ensemble.energy_cm)),
+            (ensemble.pair_dipole, ensemble.pair_dipole * on.laser.amplitude(gaps)),
+        )
 
 
 def _transform(t3_fs: NDArray[np.float64], offset_cm: NDArray[np.float64]) -> Complex:

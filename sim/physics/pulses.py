@@ -89,6 +89,8 @@ class _Train:
         self._take(np.append(self.delays_fs, delay_fs), *self._solve(np.append(self.delays_fs, delay_fs)))
         damping = _DAMPING
         for _ in range(_ITERATIONS if len(self.delays_fs) <= _REFINED else 0):
+            if self._misfit < _EXACT:
+                return
             delays_fs = self.delays_fs + self._step(damping)
             solution = self._solve(delays_fs)
             gained = 1 - _square(solution[-1]) / self._misfit
@@ -97,7 +99,7 @@ class _Train:
                 damping /= 10
             else:
                 damping *= 10
-            if abs(gained) < _ENOUGH or self._misfit < _EXACT:
+            if abs(gained) < _ENOUGH:
                 return
 
     def _solve(self, delays_fs: NDArray[np.float64]) -> tuple[Complex, Complex, Complex]:

@@ -2,6 +2,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from qdlab.analysis.antibunching import zero_over_lagging
 from qdlab.formats.run_file import read_run_file
 from qdlab.gui.tabs.hbt import MOST_VALUES, HbtTab

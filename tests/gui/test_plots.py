@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from qtpy import QtCore, QtGui
+
 from qdlab.gui import theme
 from qdlab.gui.plots.decay_plot import DecayPlot
 from qdlab.gui.plots.flid_cells import LIFETIME_EDGES_NS, RATE_EDGES_HZ
@@ -11,7 +13,6 @@ from qdlab.gui.plots.plot import LogAxis, Plot, steady_range
 from qdlab.gui.plots.points_plot import PointsPlot
 from qdlab.gui.plots.scan_image import ScanImage
 from qdlab.gui.plots.voltammogram import Sweep, Voltammogram
-from qtpy import QtCore, QtGui
 
 
 @pytest.fixture
@@ -168,7 +169,7 @@ def test_flid_map_colours_by_the_mean_bias_of_a_cell(shown):
     known = flid.bias_v[np.isfinite(flid.bias_v)]
     np.testing.assert_allclose(sorted(known), [-1.5, -0.3])
     assert flid._bar.levels() == pytest.approx((-1.5, -0.3))
-    assert flid._bar.text == "bias (V vs. Pt)"
+    assert flid._bar.text == "V vs. Pt"
 
 
 @pytest.mark.parametrize("what", ["count", "bias"])
@@ -217,6 +218,13 @@ def test_decay_keeps_every_count_when_it_joins_bins(shown):
     assert len(time_ns) == 40
     assert time_ns[0] == pytest.approx(0.5)
     assert decay.axis_name("left") == "counts per 1 ns"
+
+
+def test_a_curve_takes_another_colour_when_it_is_asked_for(shown):
+    decay = shown(DecayPlot())
+    for colour in ("#102030", "#405060"):
+        decay.show_decay("0 V", [5, 4, 3], 1.0, pen=colour)
+        assert decay._lines["0 V"][0].opts["pen"].color().name() == colour
 
 
 def test_normalized_decays_and_their_fits_begin_at_one(shown):
@@ -291,9 +299,7 @@ def test_a_click_into_the_image_tells_where_in_micrometres(shown, qtbot):
     assert image.levels_khz == (0.0, 7.0)
     image.grab()
     with qtbot.waitSignal(image.clicked) as clicked:
-        qtbot.mouseClick(
-            image.viewport(), QtCore.Qt.MouseButton.LeftButton, pos=pixel_of(image, 97.0, 101.0)
-        )
+        qtbot.mouseClick(image.viewport(), QtCore.Qt.MouseButton.LeftButton, pos=pixel_of(image, 97.0, 101.0))
     assert clicked.args == pytest.approx([97.0, 101.0], abs=0.05)
 
 
@@ -322,7 +328,8 @@ def test_marks_and_position_are_where_they_were_put(shown):
 
 def test_every_plot_takes_the_colours_of_another_theme(shown, light):
     plots = [
-        shown(make()) for make in (IntensityTrace, FlidMap, DecayPlot, G2Plot, Voltammogram, ScanImage, FlidOverlay)
+        shown(make())
+        for make in (IntensityTrace, FlidMap, DecayPlot, G2Plot, Voltammogram, ScanImage, FlidOverlay)
     ]
     for name in ("dark", "light"):
         theme.apply(name)

@@ -2,6 +2,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from qdlab.formats.run_file import read_run_file
 from qdlab.gui.tabs.potential_step import PERIODS_SHOWN, PotentialStepTab
 from qdlab.procedures.analyses import analyze_run

@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from qdlab.formats.run_file import read_run_file
 from qdlab.gui.compare import flattened
 from qdlab.gui.picture_tab import PictureTab
@@ -173,7 +174,9 @@ def test_what_is_typed_narrows_the_list(panel):
 )
 def test_only_what_can_be_done_with_the_selection_is_offered(panel, runs, chosen, allowed):
     panel.select(*(runs[1][fate] for fate in chosen))
-    buttons = {name: getattr(panel, f"{name}_button") for name in ("open", "look", "compare", "reuse", "export")}
+    buttons = {
+        name: getattr(panel, f"{name}_button") for name in ("open", "look", "compare", "reuse", "export")
+    }
     assert {name for name, button in buttons.items() if button.isEnabled()} == set(allowed.split())
 
 
@@ -221,7 +224,9 @@ def test_photons_are_told_as_one_says_them():
 def test_a_run_is_exported_in_every_form(panel, runs, qtbot, tmp_path, export):
     panel.select(runs[1]["cv"])
     out = tmp_path / f"exported{export.suffix}"
-    with qtbot.waitSignal(panel.told, check_params_cb=lambda told: told == f"written: {out}", timeout=LIMIT_MS):
+    with qtbot.waitSignal(
+        panel.told, check_params_cb=lambda told: told == f"written: {out}", timeout=LIMIT_MS
+    ):
         panel.export_selected(export, out)
     if export.suffix:
         assert out.stat().st_size > 1000

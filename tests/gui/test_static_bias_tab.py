@@ -2,6 +2,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from qdlab.formats.run_file import read_run_file
 from qdlab.gui.tabs.static_bias import ALL, StaticBiasTab, potential_colours
 from qdlab.procedures.analyses import analyze_run
@@ -111,7 +112,9 @@ def test_live_view_sorts_decays_and_flid_by_potential(tab, tmp_path):
     assert outcome.status == "finished"
     looked = last[0]
     assert set(looked.decays) == {0.0, -1.9}
-    assert sum(decay.sum() for decay in looked.decays.values()) < read_run_file(outcome.path).photons.n_photons
+    assert (
+        sum(decay.sum() for decay in looked.decays.values()) < read_run_file(outcome.path).photons.n_photons
+    )
     late = {v: decay[4000:8000].sum() / decay.sum() for v, decay in looked.decays.items()}
     assert late[0.0] > 3 * late[-1.9]
     assert set(tab.decays.curves()) == {"0 V", "-1.9 V"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 FAULTS: dict[str, str] = {
+    "chi_never_starts": "The program ends as soon as it is started, without any window.",
     "chi_port_locked": "Another program holds the serial port: a dialog at the start, nothing runs.",
     "chi_link_failed": "The instrument does not answer: the dialog 'Link failed' at the start, nothing runs.",
     "chi_dialog_on_start": "A warning about the electrode leads waits before the first run, nothing runs.",

@@ -79,7 +79,7 @@ class Setup:
 
 
 class ProgramCrashed(Exception):  # noqa: N818 - it is what happens, not an error of the emulator
-    """The program ended without warning (the fault chi_crash_in_run)."""
+    """The program ended without warning (the faults chi_never_starts and chi_crash_in_run)."""
 
 
 class _Dialog(Exception):  # noqa: N818 - a window that nobody will close
@@ -91,6 +91,8 @@ def vendor_program(arguments: list[str], link: Link, desk: Desk, setup: Setup) -
 
     Ends only after `forcequit`. Raises ProgramCrashed when the fault says so.
     """
+    if "chi_never_starts" in setup.faults:
+        raise ProgramCrashed
     yield 0.75 * setup.overhead_s
     macro = _macro_argument(arguments)
     try:
