@@ -1,7 +1,7 @@
 """What is watched while photons come in: intensity in bins that widen, and the FLID as a histogram.
 
 Both take the newest stretch of an engine's snapshots and keep a bounded amount, however long the run is.
-The numbers are for watching: the lifetime's time zero is the calibrated one until there are photons to fit it,
+The numbers are for watching: the lifetime's time zero is the calibrated one until photons allow a fit,
 and the potential is the commanded one. The run file's analysis gives the results.
 """
 

@@ -15,9 +15,12 @@ _PACKED_BYTES = 100_000
 def write_tree(group: h5py.Group, tree: Mapping[str, Any]) -> None:
     """Write a mapping into `group`; raises TypeError for a value that HDF5 cannot hold.
 
-    Arrays become datasets, mappings and lists of them groups, the rest attributes.
+    Arrays become datasets, mappings and lists of them groups, the rest attributes; the key "NAME@units"
+    holds the attribute `units` of the dataset NAME.
     """
     for key, value in tree.items():
+        if "@" in key:
+            continue
         if isinstance(value, Mapping):
             write_tree(group.create_group(key), value)
         elif isinstance(value, list | tuple) and value and all(isinstance(item, Mapping) for item in value):
@@ -30,6 +33,10 @@ def write_tree(group: h5py.Group, tree: Mapping[str, Any]) -> None:
             group.attrs[key] = h5py.Empty("f8")
         else:
             group.attrs[key] = value
+    for key, value in tree.items():
+        name, at, attribute = key.partition("@")
+        if at:
+            group[name].attrs[attribute] = value
 
 
 def read_tree(group: h5py.Group) -> dict[str, Any]:
@@ -37,6 +44,8 @@ def read_tree(group: h5py.Group) -> dict[str, Any]:
     tree: dict[str, Any] = {key: _plain(value) for key, value in group.attrs.items()}
     for key, item in group.items():
         tree[key] = read_tree(item) if isinstance(item, h5py.Group) else item[()]
+        if isinstance(item, h5py.Dataset):
+            tree |= {f"{key}@{name}": _plain(value) for name, value in item.attrs.items()}
     return tree
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,6 @@ class RunsPanel(QtWidgets.QWidget):
         super().__init__(parent)
         self.folder: Path | None = None
         self.model = RunsModel(self)
-        self.quick_look, self.comparison = QuickLook(), Comparison()
         self._lister = Background("list runs", self)
         self._worker = Background("export runs", self)
         self._index: RunIndex | None = None
@@ -54,6 +54,16 @@ class RunsPanel(QtWidgets.QWidget):
         self._enable_actions()
         if folder is not None:
             self.set_folder(folder)
+
+    @cached_property
+    def quick_look(self) -> QuickLook:
+        """The window that shows the selected run; made when it is first asked for."""
+        return QuickLook()
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """The window that shows two runs; made when it is first asked for."""
+        return Comparison()
 
     # ---- what others use ----
 
@@ -102,9 +112,10 @@ class RunsPanel(QtWidgets.QWidget):
         self._timer.stop()
         for part in (self._lister, self._worker):
             part.close()
-        for window in (self.quick_look, self.comparison):
-            window.end()
-            window.close()
+        for window in (self.__dict__.get("quick_look"), self.__dict__.get("comparison")):
+            if window is not None:
+                window.end()
+                window.close()
 
     # ---- what a person does ----
 
@@ -257,7 +268,7 @@ class RunsPanel(QtWidgets.QWidget):
 
     def _selection_changed(self, *_: object) -> None:
         self._enable_actions()
-        if self.quick_look.isVisible() and len(self.selected) == 1:
+        if "quick_look" in self.__dict__ and self.quick_look.isVisible() and len(self.selected) == 1:
             self.look_at_selected()
 
     def _enable_actions(self) -> None:

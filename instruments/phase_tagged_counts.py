@@ -72,7 +72,7 @@ class PhaseTaggedCounts(PointDetector):
         if not len(cycles) or len(starts_s) <= cycles[0] + n:
             raise CountingError(
                 f"{len(starts_s)} steps and {len(cycles)} cycles were marked in {1.1 * wanted_s:.3g} s, "
-                f"where {n + 1} steps from the start of a cycle were wanted; check the shaper's trigger cables"
+                f"where {n + 1} steps from the start of a cycle were wanted; check the trigger cables"
             )
         if (missed := np.diff(cycles[cycles <= cycles[0] + n]) != self.settings).any():
             raise CountingError(

@@ -21,6 +21,7 @@ class Blank(PhotonProcedure):
     """Dark counts, laser-synchronous background and response, on an empty spot of the sample."""
 
     kind = "blank"
+    pausable = True
 
     dark_s: float = exact_float("Time in the dark", units="s", default=120.0, minimum=1.0, maximum=1e5)
     scatter_s: float = exact_float(
@@ -41,6 +42,7 @@ class Blank(PhotonProcedure):
         rig.laser.make_safe()
         self.start_photons(unlock=False)
         self._count(self.dark_s, "dark counts")
+        self.checkpoint()
         asked_s = rig.clock.now()
         rig.laser.unlock()
         self.record.header["laser_unlocked_s"] = [asked_s, rig.clock.now()]

@@ -23,6 +23,7 @@ class ConfocalScan(FieldProcedure):
     """Image of a field."""
 
     kind = "confocal_scan"
+    pausable = True
 
     frames: int = count("Frames", default=1, minimum=1, maximum=10_000)
     by_points: int = count("Settle at every point (0 or 1)", default=0, minimum=0, maximum=1)
@@ -51,6 +52,7 @@ class ConfocalScan(FieldProcedure):
         self.rig.stage.move_to(z_um=self.z_um)
         self.start_photons()
         for frame in range(self.frames):
+            self.checkpoint()
             if self.by_points:
                 self._frame_of_points()
             else:

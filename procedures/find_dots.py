@@ -27,6 +27,7 @@ class FindDots(FieldProcedure):
     """Every dot of a field: position, brightness, antibunching."""
 
     kind = "find_dots"
+    pausable = True
 
     most_dots: int = count("Dots to visit (0 for all)", default=0, minimum=0, maximum=100_000)
     g2_s: float = exact_float("Counting at each dot", units="s", default=5.0, minimum=0.1, maximum=1e4)
@@ -89,6 +90,7 @@ class FindDots(FieldProcedure):
 
     def _visit(self, number: int, spot: Spot) -> tuple[FoundDot, KeepInFocus]:
         """Bring a spot into focus, count, and store what it is."""
+        self.checkpoint()
         keeper = KeepInFocus(self, Position(spot.fast_um, spot.slow_um, self._height_um))
         centres = {offset.axis: offset.centre for offset in keeper.find(f"dot {number}")}
         zero_s = self.record.header["photons"]["start_s"]

@@ -82,16 +82,20 @@ class HBT(PhotonProcedure):
             if self.precision and self._is_known(None):
                 return
 
+    def fetch(self) -> None:
+        """Fetch photons, and count the pairs in what came while the potential is on."""
+        super().fetch()
+        block = self.photons.latest
+        if self._potential_on and block is not None and block is not self._counted:
+            self._counted = block
+            self._live.feed_events(block.time, block.dtime, block.channel)
+
     def _is_known(self, run: PotentiostatRun | None) -> bool:
-        """Count what came since the last call; once a second, look whether g2(0) is known well enough."""
-        block, now_s = self.photons.latest, self.rig.clock.now()
-        if block is None or block is self._counted:
-            return False
-        self._counted = block
+        """Once a second, look whether g2(0) is known well enough."""
         if not self._potential_on:  # what has come so far may be from before
             self._potential_on = run is None or bool(run.partial_result())
-            return False
-        self._live.feed_events(block.time, block.dtime, block.channel)
+            self._counted = self.photons.latest
+        now_s = self.rig.clock.now()
         if now_s - self._looked_at_g2_s < 1.0:
             return False
         self._looked_at_g2_s = now_s

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..instruments.base import InstrumentError
+from ..instruments.potentiostat import OpenCircuit
 from ..instruments.pulse_shaper import NotSettledError
 
 if TYPE_CHECKING:
@@ -46,14 +48,14 @@ class Interlock:
     tripped: Callable[[Any], str]
     """What is wrong, given the procedure; an empty text while all is well."""
     action: Action
-    advice: str
-    """What a person should do."""
+    advice: str = ""
+    """What a person should do, where the condition does not tell."""
     error: type[Exception] | None = None
     """An error by which a driver tells the same; the run then ends as by the interlock."""
 
     def sentence(self, told: str) -> str:
         """The whole message."""
-        return f"{told}; {self.action.value}: {self.advice}"
+        return f"{told}; {self.action.value}{self.advice and f': {self.advice}'}"
 
 
 # ---- conditions ----
@@ -89,7 +91,10 @@ def outside_window(run: PhotonProcedure) -> str:
     """The potentiostat's last records tell potentials that this electrode does not stand."""
     low_v, high_v = run.rig.potentiostat.potential_limits_v if run.new_records else (0.0, 0.0)
     for record in run.new_records:
-        for potential_v in (float(np.nanmin(record.potential_v)), float(np.nanmax(record.potential_v))):
+        recorded_v = record.potential_v[np.isfinite(record.potential_v)]
+        if isinstance(record.technique, OpenCircuit) or not len(recorded_v):
+            continue
+        for potential_v in (float(recorded_v.min()), float(recorded_v.max())):
             if not low_v - POTENTIAL_ERROR_V <= potential_v <= high_v + POTENTIAL_ERROR_V:
                 return (
                     f"the potentiostat recorded {potential_v:+.3f} V, outside {low_v:g} to {high_v:g} V"
@@ -112,9 +117,12 @@ def off_target(run: PhotonProcedure) -> str:
         return run.stage_told
     run.stage_asked_s = run.rig.clock.now()
     stage = run.rig.stage
-    off = not stage.scanning and not stage.on_target
-    run.stage_told = f"{stage.name} does not hold its target" if off and run.stage_was_off else ""
-    run.stage_was_off = off
+    try:
+        told = "" if stage.scanning or stage.on_target else f"{stage.name} does not hold its target"
+    except InstrumentError as error:
+        told = str(error)
+    run.stage_told = told if told and run.stage_was_off else ""
+    run.stage_was_off = bool(told)
     return run.stage_told
 
 
@@ -132,8 +140,8 @@ SHAPER = Interlock(
 )
 PHOTONS = (
     Interlock("count rate", too_bright, Action.LOCK, "reduce its intensity"),
-    Interlock("FiFo overrun", lost_records, Action.LOCK, "attenuate the light, or free the computer"),
-    Interlock("sync lost", lost_sync, Action.LOCK, "look at the laser and at the sync cable"),
+    Interlock("FiFo overrun", lost_records, Action.LOCK),
+    Interlock("sync lost", lost_sync, Action.LOCK),
     Interlock("potential", outside_window, Action.LOCK, "look at the reference electrode and the leads"),
     Interlock("stage off target", off_target, Action.PAUSE, "see whether something touches the stage"),
 )
@@ -142,6 +150,6 @@ OVERLOAD = Interlock(
     "current overload",
     lambda run: overloaded(run.potentiostat_records),
     Action.END,
-    "choose a smaller sensitivity_a_v (A/V)",
+    "choose a larger sensitivity_a_v (A/V)",
 )
 """Looked at before a further potentiostat program is started, since the record comes with a program's end."""

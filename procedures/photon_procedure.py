@@ -10,17 +10,17 @@ from dataclasses import replace
 from typing import ClassVar
 
 from ..instruments.base import InstrumentError
-from ..instruments.photon_counter import CounterSettings, InputSettings, TttrMode
+from ..instruments.photon_counter import CounterSettings, CountingError, InputSettings, TttrMode
 from ..instruments.potentiostat import PotentiostatRecord, PotentiostatRun, Technique
 from .drivers import E545Table, TimeHarpTable
-from .errors import AbortedError, InterlockError, QdlabError
+from .errors import QdlabError
+from .interlocks import OVERLOAD, PHOTONS
 from .photon_recording import PhotonRecording
 from .rig import Rig
 from .rig_procedure import POLL_S, Plan, Progress, RigProcedure
 
 log = logging.getLogger(__name__)
 
-RED_STOP = "the red stop made the rig safe"
 EXPECTED_RATE_HZ = 40_000
 """Photon rate assumed in estimates; a bright single dot gives 35 kc/s."""
 BYTES_PER_WORD = 8
@@ -35,6 +35,13 @@ SPARE_S = 60.0
 """A measurement is started for this much longer than planned; the procedure ends it."""
 NO_PHOTONS_S = 2.0
 """A measurement without any count for so long is not a dark one but a broken one."""
+MOST_PAUSED_S = 12 * 3600.0
+"""It is also started for so much longer, for pauses."""
+LONGEST_S = 360_000.0
+WATCH_S = 0.01
+"""Photons are fetched and looked at so often, by the wall's clock."""
+STUCK_S = 120.0
+"""A run that has not looked at its photons for so long hangs."""
 UNWATCHED_S = 1.0
 """How often photons are fetched where nobody watches: on the twin at full speed."""
 UNWATCHED_RATE_HZ = 1e6
@@ -54,8 +61,14 @@ class PhotonProcedure(RigProcedure):
     potential_trail: list[tuple[float, float]]
     """Time on the photons' clock (s) and commanded potential (V) at every poll, likewise; nan: not known."""
 
+    new_records: Sequence[PotentiostatRecord] = ()
+    """Those of the potentiostat's last program, while they are looked at by the interlocks."""
+    stage_asked_s, stage_was_off, stage_told = -math.inf, False, ""
+    """What the interlock of the stage remembers."""
+
+    interlocks = (*RigProcedure.interlocks, *PHOTONS)
+
     _run: PotentiostatRun | None = None
-    _stopped_now = False
     _photons_from_s = 0.0
     _last_row_s = 0.0
     _unwatched = False
@@ -68,32 +81,6 @@ class PhotonProcedure(RigProcedure):
         self.potentiostat_records, self.potential_trail = [], []
         self.photons = PhotonRecording(self.rig.counter, self.record)
 
-    def stop_now(self) -> list[str]:
-        """Make the rig safe at once, from any thread; the run ends as aborted, whatever that breaks in it.
-
-        Returns what went wrong, one sentence each, and never raises.
-        """
-        self._stopped_now = True
-        return self.rig.make_safe()
-
-    def execute(self) -> None:
-        """Perform the experiment; an error that `stop_now` brought about is an abort."""
-        try:
-            super().execute()
-        except Exception:
-            if not self._stopped_now:
-                raise
-            log.info("ended by the red stop", exc_info=True)
-        if self._stopped_now and self.status_name != "finished":
-            self._end("aborted", RED_STOP, AbortedError(RED_STOP))
-
-    def go_on(self) -> None:
-        """Raise AbortedError where the run is to stop; called around whatever switches something on."""
-        if self._stopped_now:
-            raise AbortedError(RED_STOP)
-        if self.should_stop():
-            raise AbortedError("stopped by the operator")
-
     def look(self, phase: str) -> None:
         """Fetch photons, watch the limits, tell the progress; less often while `unwatched`."""
         if self._look_is_due():
@@ -103,9 +90,24 @@ class PhotonProcedure(RigProcedure):
             super().look(phase)
 
     def fetch(self) -> None:
-        """Fetch photons and watch the limits; raises InterlockError or InstrumentError."""
-        self.photons.pump()
-        self._check_limits()
+        """Fetch photons; raises InstrumentError, and InterlockError where an interlock tells why."""
+        try:
+            self.photons.pump()
+        except CountingError:
+            self.check_interlocks()
+            raise
+        self._check_counter()
+
+    def stuck(self) -> bool:
+        """Whether photons are recorded and nobody has looked at them for long; a person may take his time."""
+        watched = self.photons.recording and not self.rig.laser.manual
+        return watched and self.rig.clock.now() - self._looked_s > STUCK_S
+
+    def look_every_s(self) -> float:
+        """A hundredth of a second of the wall while photons are recorded, and not longer than POLL_S."""
+        bench = self.rig.bench
+        speed = bench.clock.speed if bench else 1.0
+        return min(POLL_S, WATCH_S * speed) if self.photons.recording else POLL_S
 
     def finish_recording(self) -> None:
         """Stop the counter and store what it still holds."""
@@ -144,7 +146,7 @@ class PhotonProcedure(RigProcedure):
             return True
         return self.rig.clock.now() - self._looked_s >= UNWATCHED_S - 1e-6
 
-    def _check_limits(self) -> None:
+    def _check_counter(self) -> None:
         if self.photons.duration_s > NO_PHOTONS_S and self.photons.total == 0:
             raise InstrumentError(
                 f"not one photon in {NO_PHOTONS_S:g} s, not even a dark count: check that the detectors "
@@ -154,14 +156,6 @@ class PhotonProcedure(RigProcedure):
             self.warn(
                 "the counter dropped events: the rate was too high for it at some time; attenuate the light"
             )
-        limit_hz = self.rig.count_rate_limit_hz
-        for channel, rate_hz in enumerate(self.photons.rates_hz):
-            if rate_hz > limit_hz:
-                self.rig.laser.make_safe()
-                raise InterlockError(
-                    f"detector {channel} counted {rate_hz:.3g} Hz, above its limit of {limit_hz:.3g} Hz; "
-                    "the laser was locked: reduce its intensity"
-                )
 
     # ---- what experiments use ----
 
@@ -189,7 +183,8 @@ class PhotonProcedure(RigProcedure):
             self.go_on()
         for warning in rig.counter.warnings():
             self.note(f"counter warns: {warning}")
-        longest_s = 1.5 * self._plan.duration_s + SPARE_S
+        longest_s = min(LONGEST_S, 1.5 * self._plan.duration_s + SPARE_S + MOST_PAUSED_S)
+        self._looked_s = rig.clock.now()
         self._photons_from_s = rig.clock.now()
         self.photons.start(longest_s, 1.0 / laser.repetition_rate_hz, self._photons_from_s)
         self._last_row_s = rig.clock.now()
@@ -208,7 +203,8 @@ class PhotonProcedure(RigProcedure):
         numbered from `cycles_before` on.
         """
         rig = self.rig
-        self.go_on()
+        self.check_interlock(OVERLOAD)
+        self.checkpoint()
         self._run = run = rig.potentiostat.start(program)
         self.record.header.setdefault("potentiostat_start_s", rig.clock.now())
         self.note(f"potentiostat program started, about {run.planned_s:.0f} s")
@@ -233,6 +229,8 @@ class PhotonProcedure(RigProcedure):
         self._keep(records, cycles_before)
         for warning in dict.fromkeys(w for record in records for w in record.warnings):
             self.warn(f"potentiostat: {warning}")
+        self.check_interlocks()
+        self.new_records = ()
         self.note("potentiostat program ended")
         return records
 
@@ -240,6 +238,7 @@ class PhotonProcedure(RigProcedure):
         numbered = [replace(record, first_cycle=record.first_cycle + cycles_before) for record in records]
         self.record.add_potentiostat(numbered)
         self.potentiostat_records += numbered
+        self.new_records = numbered
 
     def _note_potential(self) -> None:
         potential_v = self.commanded_potential_v()

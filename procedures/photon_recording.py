@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,13 @@ from .record import RunRecord
 
 RATE_WINDOW_S = 1.0
 """Live rates are means over this time of the photons' own clock."""
+
+
+class BlockCounts(NamedTuple):
+    """How many photons each detector counted in one block, and in what time."""
+
+    span_s: float
+    counts: NDArray[np.int64]
 
 
 class Collected:
@@ -56,6 +64,10 @@ class PhotonRecording:
         self.counts: NDArray[np.int64] = np.zeros(0, np.int64)
         self.rates_hz: NDArray[np.floating] = np.zeros(0)
         self.latest: TttrBlock | None = None
+        self.block = BlockCounts(0.0, self.counts)
+        """Of the last words fetched."""
+        self.failure: CountingError | None = None
+        """Why the counter brings no more."""
         self._collected: Collected | None = None
         self._window_start, self._window_counts = 0, self.counts.copy()
 
@@ -96,12 +108,15 @@ class PhotonRecording:
         """Fetch, store and count what has arrived; raises CountingError when the counter lost something."""
         if self._decoder is None:
             return
-        words = self._counter.take()
-        if len(words) == 0:
-            if not self._counter.measuring:
+        try:
+            words = self._counter.take()
+            if len(words) == 0 and not self._counter.measuring:
                 raise CountingError("the counter stopped by itself before the run was over")
-            return
-        self._store(self._decoder, words)
+        except CountingError as failure:
+            self.failure = failure
+            raise
+        if len(words):
+            self._store(self._decoder, words)
         self._update_rates(self._decoder.last_time)
 
     @contextmanager
@@ -124,11 +139,14 @@ class PhotonRecording:
 
     def _store(self, decoder: TttrDecoder, words: NDArray[np.uint32]) -> None:
         self._record.append_words(words)
+        before = decoder.last_time
         self.latest = decoder.decode(words)
         self.live.feed(words, float(self.rates_hz.sum()))
         if self._collected is not None:
             self._collected.blocks.append(self.latest)
-        self.counts += np.bincount(self.latest.channel, minlength=len(self.counts))
+        counts = np.bincount(self.latest.channel, minlength=len(self.counts))
+        self.block = BlockCounts((decoder.last_time - before) * self._tick_s, counts)
+        self.counts += counts
 
     def _update_rates(self, last_time: int) -> None:
         span_s = (last_time - self._window_start) * self._tick_s

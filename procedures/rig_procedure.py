@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,9 @@ import numpy as np
 from pymeasure.experiment import Procedure
 
 from ..instruments.base import InstrumentError
-from .errors import AbortedError, QdlabError
+from ..instruments.pulsed_laser import LaserLock
+from .errors import AbortedError, InterlockError, QdlabError
+from .interlocks import SHAPER, Action, Interlock
 from .record import RunRecord
 from .rig import Rig
 
@@ -21,6 +24,9 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.1
 """How often a waiting procedure looks at the rig, in seconds of its clock."""
+LONGEST_PAUSE_S = 600.0
+"""An interlock that has not cleared after this long ends the run; the operator may take longer."""
+OPERATOR, RED_STOP = "stopped by the operator", "the red stop made the rig safe"
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,9 @@ class Progress:
     rate_hz: float = 0.0
     potential_v: float | None = None
     confirmed_words: int = 0
+    confirmed_records: int = 0
+    paused: str = ""
+    """Why the run is paused, or that it will be at its next checkpoint; empty when it goes on."""
 
 
 class RigProcedure(Procedure):
@@ -62,12 +71,29 @@ class RigProcedure(Procedure):
     needs: ClassVar[tuple[str, ...]] = ()
     """Roles of the instruments that it cannot do without; a station that lacks one is refused."""
 
+    interlocks: ClassVar[tuple[Interlock, ...]] = (SHAPER,)
+    """What ends or pauses the run by itself."""
+
+    pausable: ClassVar[bool] = False
+    """Whether it has checkpoints: places where nothing is applied and a pause does no harm."""
+
     rig: Rig
     record: RunRecord
     progress = Progress()
     status_name = "running"
     status_reason = ""
     error: BaseException | None = None
+
+    _stopped_now = False
+    _began_s = 0.0
+    _told_percent = -1
+
+    def __init__(self, **parameters: Any) -> None:
+        self._pause = threading.Event()
+        self._resume = threading.Event()
+        self._tripped: dict[str, str] = {}
+        self._problems: list[str] = []
+        super().__init__(**parameters)
 
     def preflight(self, rig: Rig) -> Plan:
         """Check the whole plan against the rig and estimate it; nothing is connected yet.
@@ -84,27 +110,43 @@ class RigProcedure(Procedure):
 
     def startup(self) -> None:
         """Connect every instrument and note who answered."""
-        self._plan = self.preflight(self.rig)
-        self._began_s = self.rig.clock.now()
-        self._problems: list[str] = []
-        self.prepare_record()
         with self._noting_failure():
+            self._plan = self.preflight(self.rig)
+            self._began_s = self.rig.clock.now()
+            self.prepare_record()
             identities = {}
             for role, device in self.rig.devices():
-                identities[role] = str(device.connect())
+                identity = device.connect()
+                identities[role] = str(identity)
+                self.record.header["simulated"] = self.record.header.get("simulated") or identity.simulated
                 self.note(f"{role}: {identities[role]}")
             self.record.header["instruments"] = identities
             self.record.write_header()
 
     def execute(self) -> None:
-        """Perform the experiment; an abort is an end, not an error."""
-        with self._noting_failure():
-            try:
-                self.perform()
-            except AbortedError as end:
-                self._end("aborted", str(end), end)
-            else:
-                self._end("finished", "")
+        """Perform the experiment; an abort is an end, not an error, and so is what `stop_now` broke."""
+        try:
+            with self._noting_failure():
+                self._perform()
+        except Exception:
+            if not self._stopped_now:
+                raise
+            log.info("ended by the red stop", exc_info=True)
+        if self._stopped_now and self.status_name != "finished":
+            self._end("aborted", RED_STOP, AbortedError(RED_STOP))
+
+    def _perform(self) -> None:
+        try:
+            self.perform()
+        except AbortedError as end:
+            self._end("aborted", str(end), end)
+        except InstrumentError as error:
+            for interlock in self.interlocks:
+                if interlock.error is not None and isinstance(error, interlock.error):
+                    raise self._interlocked(interlock, str(error)) from error
+            raise
+        else:
+            self._end("finished", "")
 
     def shutdown(self) -> None:
         """Make the rig safe, fetch what instruments still hold, and close the record. Never raises."""
@@ -118,6 +160,26 @@ class RigProcedure(Procedure):
             self._end("aborted", "stopped before the experiment began", AbortedError("stopped"))
         self._fail_with(problems)
         self._fail_with(_attempt("record", lambda: self.record.finish(self.status_name, self.status_reason)))
+
+    # ---- what an operator does, from any thread ----
+
+    def pause(self) -> None:
+        """Pause at the next checkpoint, in the dark, until `resume`; see `pausable`."""
+        self._resume.clear()
+        self._pause.set()
+
+    def resume(self) -> None:
+        """Go on, or do not pause at all."""
+        self._pause.clear()
+        self._resume.set()
+
+    def stop_now(self) -> list[str]:
+        """Make the rig safe at once; the run ends as aborted, whatever that breaks in it.
+
+        Returns what went wrong, one sentence each, and never raises.
+        """
+        self._stopped_now = True
+        return self.rig.make_safe()
 
     # ---- what subclasses record ----
 
@@ -137,6 +199,10 @@ class RigProcedure(Procedure):
         """What was measured so far, for the progress; times and phase are filled in."""
         return Progress()
 
+    def stuck(self) -> bool:
+        """Whether the run should have looked at its rig long ago; asked by the heartbeat, from its thread."""
+        return False
+
     # ---- what perform() uses ----
 
     def wait(self, duration_s: float, phase: str) -> None:
@@ -144,17 +210,54 @@ class RigProcedure(Procedure):
 
         Raises AbortedError when the operator wants to stop, and what `fetch` raises.
         """
-        polls = max(1, math.ceil(duration_s / POLL_S - 1e-9))
+        polls = max(1, math.ceil(duration_s / self.look_every_s() - 1e-9))
         for _ in range(polls):
             self.rig.clock.sleep(duration_s / polls)
             self.look(phase)
-            if self.should_stop():
-                raise AbortedError("stopped by the operator")
+            self.go_on()
+
+    def look_every_s(self) -> float:
+        """How often `wait` looks, in seconds of the rig's clock."""
+        return POLL_S
 
     def look(self, phase: str) -> None:
         """Fetch what was measured, watch the limits, tell the progress."""
         self.fetch()
+        self.check_interlocks()
         self._tell(phase)
+
+    def go_on(self) -> None:
+        """Raise AbortedError where the run is to stop; called around whatever switches something on."""
+        if self._stopped_now:
+            raise AbortedError(RED_STOP)
+        if self.should_stop():
+            raise AbortedError(OPERATOR)
+
+    def checkpoint(self) -> None:
+        """Pause here if the operator or an interlock wants it; called where nothing is applied.
+
+        Meanwhile the light is off and the record goes on. Raises AbortedError, and InterlockError when an
+        interlock does not clear.
+        """
+        self.go_on()
+        if self._pause.is_set() or self._tripped:
+            self._stay_paused()
+
+    def check_interlocks(self) -> None:
+        """Look at every interlock of this procedure; raises InterlockError, after its action."""
+        for interlock in self.interlocks:
+            self.check_interlock(interlock)
+
+    def check_interlock(self, interlock: Interlock) -> None:
+        """Look at one interlock; raises InterlockError, after its action."""
+        told = interlock.tripped(self)
+        if told and interlock.action is not Action.PAUSE:
+            raise self._interlocked(interlock, told)
+        if told and interlock.name not in self._tripped:
+            self._tripped[interlock.name] = told
+            self.warn(interlock.sentence(told))
+        elif not told and self._tripped.pop(interlock.name, ""):
+            self.note(f"{interlock.name}: cleared")
 
     def note(self, message: str) -> None:
         """Write a line to the run's log."""
@@ -182,6 +285,53 @@ class RigProcedure(Procedure):
 
     # ---- inside ----
 
+    def _interlocked(self, interlock: Interlock, told: str) -> InterlockError:
+        """Do what an interlock does at once, and give the error that ends the run."""
+        if interlock.action is Action.LOCK:
+            self.rig.laser.make_safe()
+        self.note(f"interlock {interlock.name!r}: {told}")
+        return InterlockError(interlock.sentence(told))
+
+    def _why_paused(self) -> str:
+        return "; ".join([*[OPERATOR.replace("stopped", "paused")] * self._pause.is_set(), *self._tripped.values()])
+
+    def _stay_paused(self) -> None:
+        why, since_s = self._why_paused(), self.rig.clock.now()
+        about = {"from_s": since_s, "why": why}
+        self.record.header.setdefault("pauses", []).append(about)
+        relight = self._darken()
+        self.note(f"paused: {why}")
+        bench = self.rig.bench
+        try:
+            while self._why_paused():
+                if bench is not None and math.isinf(bench.clock.speed):
+                    self._resume.wait(POLL_S)  # a twin at full speed would live through years of darkness
+                self.wait(POLL_S, "paused")
+                if not self._pause.is_set() and self._tripped:
+                    self._give_up_after(since_s)
+        finally:
+            about["to_s"] = self.rig.clock.now()
+            self.record.write_header()
+        self.go_on()
+        relight()
+        self.note(f"resumed after {about['to_s'] - since_s:.1f} s")
+
+    def _give_up_after(self, since_s: float) -> None:
+        if self.rig.clock.now() - since_s > LONGEST_PAUSE_S:
+            raise InterlockError(
+                f"{'; '.join(self._tripped.values())}; not cleared after {LONGEST_PAUSE_S:g} s, the run was ended"
+            )
+
+    def _darken(self) -> Callable[[], None]:
+        """Let no light through; returns what brings it back."""
+        tables = self.rig.station.tables
+        if "shaper" in tables:
+            self.rig.shaper.make_safe()  # the next setting lets light through again
+        if "laser" not in tables or self.rig.laser.lock is not LaserLock.UNLOCKED:
+            return lambda: None
+        self.rig.laser.make_safe()
+        return self.rig.laser.unlock
+
     def _tell(self, phase: str) -> None:
         elapsed_s = self.rig.clock.now() - self._began_s
         self.progress = replace(
@@ -190,8 +340,13 @@ class RigProcedure(Procedure):
             duration_s=max(self._plan.duration_s, elapsed_s),
             phase=phase,
             confirmed_words=self.record.confirmed_words,
+            confirmed_records=self.record.confirmed_records,
+            paused=self._why_paused(),
         )
-        self.emit("progress", 100.0 * min(1.0, elapsed_s / self.progress.duration_s))
+        percent = math.floor(100.0 * min(1.0, elapsed_s / self.progress.duration_s))
+        if percent != self._told_percent:  # nobody but pymeasure's windows empties its queue
+            self._told_percent = percent
+            self.emit("progress", float(percent))
 
     def _fail_with(self, problems: list[str]) -> None:
         """End as failed when there were problems; those that the reason tells already add nothing to it."""

@@ -27,6 +27,7 @@ class TwoDScan(CoherenceProcedure):
     """Two-dimensional spectra over t1 and t3 at each t2."""
 
     kind = "twod_scan"
+    pausable = True
     DATA_COLUMNS: ClassVar[list[str]] = ["t2 (fs)", "Measured t2 (fs)", "Signal", "LO counts"]
 
     t1_step_fs: float = exact_float("t1 step", units="fs", default=7.0, minimum=0.01, maximum=1e3)
@@ -35,7 +36,7 @@ class TwoDScan(CoherenceProcedure):
     t2_step_fs: float = exact_float("t2 step", units="fs", default=8.0, minimum=0.01, maximum=1e6)
     t2_points: int = count("t2 points", default=120, minimum=1, maximum=100_000)
     cycling: str = choice(
-        "Phase cycling", "4x4x1", "3x3x1", "5x5x1", "pump-probe-4", "pump-probe-3", "pump-probe-2"
+        "Phase cycling", "3x3x1", "4x4x1", "5x5x1", "pump-probe-4", "pump-probe-3", "pump-probe-2"
     )
     order: str = choice("Order of t1", "snake", "ascending", "random")
     lowest_cm: float = exact_float("Band from", units="1/cm", default=16200.0, minimum=1000.0, maximum=1e5)
@@ -80,6 +81,7 @@ class TwoDScan(CoherenceProcedure):
         self._prepare_scan()
         phases = self.scheme().phases_rad
         for number, t2 in enumerate(self.t2_fs()):
+            self.checkpoint()
             measured_fs = self.rig.delay.move_to(float(t2))
             lo = self._lit(self.spectrum(BLANK, PHASE))
             counts = np.empty((self.t1_points, len(phases), len(lo)), np.float32)

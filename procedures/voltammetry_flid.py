@@ -27,6 +27,7 @@ class VoltammetryFLID(PhotonProcedure):
     """Lifetime-intensity distribution of one dot against its bias."""
 
     kind = "voltammetry_flid"
+    pausable = True
     needs = ("laser", "counter", "potentiostat")
 
     hold_s: float = exact_float(

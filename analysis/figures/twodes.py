@@ -6,16 +6,17 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import SubFigure
 from numpy.typing import NDArray
 
 from ..twodes.coherences import BeatingMap, Coherences
-from ..twodes.global_fit import GlobalFit
 from ..twodes.spectra import Maps
 from .style import TRACE_COLOUR, name_axes, new_figure
 
 MAP_COLOURS, BEAT_COLOURS = "RdBu_r", "magma"
 TRACE_COLOURS = ("#1f77b4", "#d35400", "#2a8f4f", "#8e44ad", "#555555")
+CONTOURS = [level for level in np.linspace(-0.9, 0.9, 10) if abs(level) > 0.15]
 SHOWN_T2_FS = 100.0
 """The maps are shown at the first t2 after this, once the coherences between the branches are gone."""
 
@@ -26,40 +27,41 @@ def draw_twod(path: Path, maps: Maps, coherences: Coherences | None, *, title: s
     Axes in 10^3 cm-1; each map is scaled to its own largest value.
     """
     figure = new_figure((15, 9.5 if coherences else 4.8))
-    grid = figure.add_gridspec(2 if coherences else 1, 3)
-    k = min(int(np.searchsorted(maps.t2_fs, SHOWN_T2_FS)), len(maps.t2_fs) - 1)
-    shown = {
-        "absorptive": maps.absorptive[k],
-        "rephasing, real": maps.rephasing[k].real,
-        "non-rephasing, real": maps.nonrephasing[k].real,
-    }
-    for column, (name, values) in enumerate(shown.items()):
-        _signed_map(figure.add_subplot(grid[0, column]), maps, values, f"{name}, t2 = {maps.t2_fs[k]:.0f} fs")
+    rows = figure.subfigures(
+        2 if coherences else 1, 1, squeeze=False, height_ratios=(1, 1)[: 1 + bool(coherences)]
+    )
+    _maps(rows[0, 0], maps)
     if coherences:
-        bottom = grid[1, :].subgridspec(1, 4, width_ratios=(1, 1, 1, 1.5))
-        for column, beat in enumerate(coherences.maps[:3]):
-            _beating_map(figure.add_subplot(bottom[0, column]), maps, beat)
-        _traces(figure, bottom[0, 3].subgridspec(2, 1), coherences)
+        left, right = rows[1, 0].subfigures(1, 2, width_ratios=(2.4, 1))
+        for axes, beat in zip(left.subplots(1, 3, sharey=True), coherences.maps, strict=False):
+            _beating_map(axes, maps, beat)
+        _traces(right, coherences)
     figure.suptitle(title, fontsize=13, x=0.01, ha="left")
     figure.savefig(path)
 
 
-def _signed_map(axes: Axes, maps: Maps, values: NDArray[np.floating], title: str) -> None:
-    reach = float(np.abs(values).max()) or 1.0
-    scaled = values.T / reach
-    mesh = axes.pcolormesh(
-        maps.w1_cm / 1e3, maps.w3_cm / 1e3, scaled, cmap=MAP_COLOURS, vmin=-1, vmax=1, rasterized=True
-    )
-    axes.contour(
-        maps.w1_cm / 1e3,
-        maps.w3_cm / 1e3,
-        scaled,
-        levels=np.linspace(-0.9, 0.9, 10),
-        colors="k",
-        linewidths=0.4,
-    )
-    axes.figure.colorbar(mesh, ax=axes, label="signal / largest")
+def _maps(figure: SubFigure, maps: Maps) -> None:
+    k = min(int(np.searchsorted(maps.t2_fs, SHOWN_T2_FS)), len(maps.t2_fs) - 1)
+    shown = {
+        "absorptive": maps.absorptive[k],
+        "rephasing, real part": maps.rephasing[k].real,
+        "non-rephasing, real part": maps.nonrephasing[k].real,
+    }
+    all_axes = figure.subplots(1, 3, sharey=True)
+    meshes = [
+        _signed_map(axes, maps, values, f"{name}, t2 = {maps.t2_fs[k]:.0f} fs")
+        for axes, (name, values) in zip(all_axes, shown.items(), strict=True)
+    ]
+    figure.colorbar(meshes[0], ax=all_axes, label="signal / largest", shrink=0.8)
+
+
+def _signed_map(axes: Axes, maps: Maps, values: NDArray[np.floating], title: str) -> QuadMesh:
+    scaled = values.T / (float(np.abs(values).max()) or 1.0)
+    x, y = maps.w1_cm / 1e3, maps.w3_cm / 1e3
+    mesh = axes.pcolormesh(x, y, scaled, cmap=MAP_COLOURS, vmin=-1, vmax=1, rasterized=True)
+    axes.contour(x, y, scaled, levels=CONTOURS, colors="k", linewidths=0.4)
     _diagonal(axes, maps, title)
+    return mesh
 
 
 def _beating_map(axes: Axes, maps: Maps, beat: BeatingMap) -> None:
@@ -74,28 +76,20 @@ def _diagonal(axes: Axes, maps: Maps, title: str) -> None:
     ends = np.array([max(maps.w1_cm[0], maps.w3_cm[0]), min(maps.w1_cm[-1], maps.w3_cm[-1])]) / 1e3
     axes.plot(ends, ends, lw=0.8, color="0.5")
     axes.set_aspect("equal")
-    name_axes(axes, "excitation ω1 (10³ cm⁻¹)", "detection ω3 (10³ cm⁻¹)", title)
+    left = axes.get_subplotspec()
+    first = left is None or left.is_first_col()
+    name_axes(axes, "excitation ω1 (10³ cm⁻¹)", "detection ω3 (10³ cm⁻¹)" if first else "", title)
 
 
-def _traces(figure: Figure, grid, coherences: Coherences) -> None:
-    above, below = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
+def _traces(figure: SubFigure, coherences: Coherences) -> None:
+    above, below = figure.subplots(2, 1)
     for trace, colour in zip(coherences.traces, TRACE_COLOURS, strict=False):
-        label = f"({trace.w1_cm:.0f}, {trace.w3_cm:.0f}) cm⁻¹"
+        label = f"{trace.w1_cm:.0f}, {trace.w3_cm:.0f}"
         above.plot(trace.t2_fs, trace.signal.real, lw=1.2, color=colour, label=label)
         below.plot(trace.spectrum.w2_cm, np.abs(trace.spectrum.spectrum), lw=1.2, color=colour)
-    above.legend(fontsize=7, frameon=False)
-    name_axes(above, "t2 (fs)", "Re R", "rephasing traces at (ω1, ω3)")
+    above.legend(fontsize=7, frameon=False, title="ω1, ω3 (cm⁻¹)", title_fontsize=7, loc="upper right")
+    name_axes(above, "t2 (fs)", "Re R (arb. units)", "rephasing traces")
     for beat in coherences.fit.beats:
-        if beat.w2_cm.value > 0:
-            below.axvline(beat.w2_cm.value, lw=0.8, ls=":", color=TRACE_COLOUR)
+        below.axvline(beat.w2_cm.value, lw=0.8, ls=":", color=TRACE_COLOUR)
     below.set_xlim(-1300, 1300)
-    name_axes(below, "ω2 (cm⁻¹)", "amplitude", _fitted(coherences.fit))
-
-
-def _fitted(fit: GlobalFit) -> str:
-    told = [
-        f"{beat.w2_cm.value:.0f} cm⁻¹: {beat.dephasing_fs.value:.0f} fs"
-        for beat in fit.beats
-        if beat.w2_cm.value > 0
-    ]
-    return "global fit: " + ", ".join(told)
+    name_axes(below, "ω2 (cm⁻¹)", "amplitude", "their beats; dotted: global fit")

@@ -81,7 +81,7 @@ def find_coherences(
         t2,
         w2_cm=both,
         dephasing_fs=[*dephasing_fs] * 2,
-        lifetimes_fs=POPULATION_FS[1:],
+        lifetimes_fs=POPULATION_FS,
         skip_fs=SKIP_FS,
     )
     found = tuple(_beating_map(beating, w2, maps) for w2 in w2_cm)

@@ -110,6 +110,7 @@ def global_fit(
         start,
         jac=problem.jacobian,  # pyright: ignore[reportArgumentType]  # the stub knows only the names
         x_scale=problem.scale(),
+        bounds=problem.bounds(),
     )
     basis = problem.basis(found.x)
     amplitudes = np.linalg.lstsq(basis, data.astype(complex), rcond=None)[0]
@@ -205,6 +206,14 @@ class _Projection:
         resolution_cm = 1.0 / (W * float(np.ptp(self._t)))
         return np.concatenate([np.full(self._beats, resolution_cm), np.ones(self._beats + self._decays)])
 
+    def bounds(self) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Any frequency; times from a tenth of a step, when nothing is left, to 100 times the range."""
+        shortest = np.log(0.1 * float(np.diff(self._t).min()))
+        longest = np.log(100 * float(np.ptp(self._t)))
+        n_times = self._beats + self._decays
+        reach = np.full(self._beats, np.inf)
+        return np.r_[-reach, np.full(n_times, shortest)], np.r_[reach, np.full(n_times, longest)]
+
     def _flat(self, values: NDArray[np.complexfloating]) -> NDArray[np.floating]:
         if self._real:
             return values.real.ravel()
@@ -227,8 +236,9 @@ def _intervals(
     theta: NDArray[np.floating], error: NDArray[np.floating], wide: float, n_beats: int
 ) -> list[Interval]:
     """Frequencies as they are; times from their logarithms."""
-    value = np.where(np.arange(len(theta)) < n_beats, theta, np.exp(theta))
-    scale = np.where(np.arange(len(theta)) < n_beats, 1.0, value)
+    times = np.exp(theta[n_beats:])
+    value = np.concatenate([theta[:n_beats], times])
+    scale = np.concatenate([np.ones(n_beats), times])
     return [Interval(float(v), float(e), float(wide * e)) for v, e in zip(value, error * scale, strict=True)]
 
 

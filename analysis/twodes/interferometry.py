@@ -31,7 +31,7 @@ class Interferometer:
     """The local oscillator alone, dark subtracted, in the unit of the frames."""
     lead_fs: float
     """How long the local oscillator comes before the signal's zero of t3."""
-    longest_t3_fs: float = 450.0
+    longest_t3_fs: float = 300.0
     """The signal is taken to be over by then."""
     before_fs: float = 60.0
     """Room left before zero, so that the signal's sharp start is not cut."""

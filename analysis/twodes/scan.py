@@ -15,7 +15,7 @@ from .spectra import Maps, RotatingFrame, Window, default_w1_axis, maps_from_t1
 HETERODYNE = -1j
 """The field that leaves the sample is i times the polarisation: bleaching is positive after this factor."""
 STEP_CM = 20.0
-"""Spacing of w3; signals that last 450 fs have no finer structure."""
+"""Spacing of w3; signals that last 300 fs have no finer structure."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from .flid_cells import (
     mean_in_cells,
     place,
 )
-from .plot import BOTTOM_RIGHT, Plot, colour_of
+from .plot import BOTTOM_RIGHT, Plot
 
 UNSEEN = 0.15
 """Part of the first colours that would not stand out from the panel."""
@@ -56,7 +56,6 @@ class FlidMap(Plot):
         self._image.setZValue(-10)
         self.item.addItem(self._image)
         self._labels: list[pg.TextItem] = []
-        self._marks: dict[str, tuple[pg.ErrorBarItem, str]] = {}
         self._bar = ColourBar(self._image, self.item)
         place(self._image)
         self.follow_x(LIFETIME_EDGES_NS[0], LIFETIME_EDGES_NS[-1], steady=False)
@@ -99,14 +98,7 @@ class FlidMap(Plot):
         """Mark one point, with its standard errors, under a name, which the legend tells or not."""
         x, y = np.array([lifetime_ns]), np.array([net_rate_hz / 1e3])
         self.draw(name, x, y, pen, width=0.0, symbol="s", symbolSize=9, legend=name if legend else None)
-        if name not in self._marks:
-            self._marks[name] = (pg.ErrorBarItem(), pen)
-            self.item.addItem(self._marks[name][0])
-        at_x, at_y = self.at_x(x), self.at_y(y)
-        right = self.at_x(x + _finite(lifetime_err_ns)) - at_x
-        top = self.at_y(y + _finite(net_rate_err_hz) / 1e3) - at_y
-        self._marks[name][0].setData(x=at_x, y=at_y, left=right, right=right, top=top, bottom=top)
-        self._colour_marks()
+        self.draw_bars(name, x, y, [net_rate_err_hz / 1e3], pen, x_error=[lifetime_err_ns])
 
     def colour_by(self, what: ColouredBy) -> None:
         """Colour the cells by the number of time bins or by their mean bias."""
@@ -121,10 +113,9 @@ class FlidMap(Plot):
     def clear(self) -> None:
         """Take away distribution, curve and marks."""
         super().clear()
-        for item in (*self._labels, *(bars for bars, _ in self._marks.values())):
-            self.item.removeItem(item)
+        for label in self._labels:
+            self.item.removeItem(label)
         self._labels.clear()
-        self._marks.clear()
         self.show_points(np.empty(0), np.empty(0))
 
     def retheme(self) -> None:
@@ -142,7 +133,6 @@ class FlidMap(Plot):
         self._bar.name(bias if by_bias else "time bins")
         for label in self._labels:
             label.setColor(colours.text)
-        self._colour_marks()
         self._colour_cells()
 
     # ---- inside ----
@@ -172,11 +162,3 @@ class FlidMap(Plot):
         for label, k in zip(self._labels, shown, strict=False):
             label.setText(names[k])
             label.setPos(float(np.log10(lifetime_ns[k])), float(np.log10(rate_khz[k])))
-
-    def _colour_marks(self) -> None:
-        for bars, pen in self._marks.values():
-            bars.setData(pen=theme.pen(colour_of(pen)))
-
-
-def _finite(error: float) -> float:
-    return error if np.isfinite(error) else 0.0

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from qtpy import QtWidgets
 
 from .. import theme
+from .error_bars import ErrorBars
 from .plot import Curve, Plot, steady_range
 from .right_axis import RightAxis
 
@@ -26,8 +27,8 @@ class G2Plot(Plot):
         self._peak_range: tuple[float, float] | None = None
         self._right = RightAxis(self, "pairs in the peak", "bias")
         self._peaks = pg.PlotDataItem(symbol="o", symbolSize=8, pen=None)
-        self._bars = pg.ErrorBarItem()
-        for item in (self._bars, self._peaks):
+        self._peak_bars = ErrorBars()
+        for item in (self._peak_bars, self._peaks):
             self._right.add(item)
         self.item.setTitle(" ")
         self.retheme()
@@ -49,7 +50,8 @@ class G2Plot(Plot):
         """Show the pairs of each peak at its delay (ns), with their Poisson errors."""
         delay_us, pairs = np.asarray(delay_ns, float) / 1e3, np.asarray(pairs, float)
         self._peaks.setData(delay_us, pairs)
-        self._bars.setData(x=delay_us, y=pairs, height=2 * np.sqrt(np.maximum(pairs, 1.0)))
+        error = np.sqrt(np.maximum(pairs, 1.0))
+        self._peak_bars.show_bars(delay_us, pairs - error, pairs + error)
         if self._right is not None:
             self._peak_range = steady_range(
                 self._peak_range, 0.0, float(pairs.max(initial=1.0)), at_zero=True
@@ -60,9 +62,8 @@ class G2Plot(Plot):
         """Tell g2(0) and its standard error above the plot; None where they are not known yet."""
         self.value = None if value is None or error is None else (value, error)
         text = f"{told}: not known yet" if self.value is None else f"{told} = {value:.3f} ± {error:.3f}"
-        self.item.setTitle(text)
-        theme.style_plot(self.item)
-        self._colour_peaks()
+        if text != self.told:
+            self.item.setTitle(text, color=theme.current().text, size=f"{theme.FONT_PT}pt")
 
     @property
     def told(self) -> str:
@@ -77,7 +78,7 @@ class G2Plot(Plot):
         """Take away what is shown."""
         super().clear()
         self._peaks.setData(np.empty(0), np.empty(0))
-        self._bars.setData(x=np.empty(0), y=np.empty(0), height=np.empty(0))
+        self._peak_bars.show_bars(np.empty(0), np.empty(0), np.empty(0))
         self.value, self._peak_range = None, None
         self.item.setTitle(" ")
 
@@ -91,6 +92,6 @@ class G2Plot(Plot):
         colours = theme.current()
         self._peaks.setSymbolBrush(colours.bias)
         self._peaks.setSymbolPen(None)
-        self._bars.setData(pen=theme.pen(colours.bias))
+        self._peak_bars.setPen(theme.pen(colours.bias))
         if self._right is not None:
             self._right.retheme()

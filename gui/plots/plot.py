@@ -12,6 +12,7 @@ from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
 from qtpy import QtWidgets
 
 from .. import theme
+from .error_bars import ErrorBars
 
 HEADROOM = 0.15
 """Part of the data's span that is left free where a range is made anew."""
@@ -79,6 +80,7 @@ class Plot(pg.PlotWidget):
         del self.clear  # pyqtgraph puts the item's own in front of the method: it would take everything away
         self.log_x, self.log_y, self.following = log_x, log_y, True
         self._lines: dict[str, tuple[pg.PlotDataItem, str, float]] = {}
+        self._bars: dict[str, tuple[ErrorBars, str]] = {}
         self._wanted: dict[str, tuple[float, float] | None] = {"x": None, "y": None}
         item = self.item
         item.hideButtons()
@@ -126,9 +128,10 @@ class Plot(pg.PlotWidget):
 
     def clear(self) -> None:
         """Take away what is shown; the axes stay, and the plot follows its data again."""
-        for line, _, _ in self._lines.values():
-            self.item.removeItem(line)
+        for drawn in (*self._lines.values(), *self._bars.values()):
+            self.item.removeItem(drawn[0])
         self._lines.clear()
+        self._bars.clear()
         self.following = True
 
     # ---- for the plots ----
@@ -168,6 +171,27 @@ class Plot(pg.PlotWidget):
                 label.setText(legend)
         return line
 
+    def draw_bars(
+        self, name: str, x: ArrayLike, y: ArrayLike, y_error: ArrayLike, pen: str,
+        *, x_error: ArrayLike | None = None,
+    ) -> None:  # fmt: skip
+        """Draw standard errors of the points of a name; those that are not finite are left out."""
+        x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        y_error = np.where(np.isfinite(y_error), y_error, 0.0)
+        if name not in self._bars:
+            self._bars[name] = ErrorBars(), pen
+            self.item.addItem(self._bars[name][0])
+        self._bars[name] = self._bars[name][0], pen
+        low, high = _ends(y, y_error, self.log_y)
+        good = np.isfinite(self.at_x(x)) & np.isfinite(self.at_y(y))
+        across = None
+        if x_error is not None:
+            left, right = _ends(x, np.where(np.isfinite(x_error), x_error, 0.0), self.log_x)
+            across = self.at_x(left)[good], self.at_x(right)[good]
+        bars = self._bars[name][0]
+        bars.show_bars(self.at_x(x)[good], self.at_y(low)[good], self.at_y(high)[good], across=across)
+        bars.setPen(theme.pen(colour_of(pen), theme.THIN_PX))
+
     def forget(self, names: Iterable[str]) -> None:
         """Take away the curves of these names, where there are such."""
         for name in names:
@@ -205,6 +229,8 @@ class Plot(pg.PlotWidget):
             axis.resizeEvent()
         for line, pen, width in self._lines.values():
             self._colour(line, pen, width)
+        for bars, pen in self._bars.values():
+            bars.setPen(theme.pen(colour_of(pen), theme.THIN_PX))
         self._colour_legend()
 
     # ---- inside ----
@@ -283,6 +309,14 @@ def steady_range(
         return shown
     free = HEADROOM * span if span > 0 else 0.1 * abs(high) or 1.0
     return (low if at_zero else low - free), high + free
+
+
+def _ends(
+    value: NDArray[np.float64], error: NDArray[np.float64], log: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper end of error bars; on a logarithmic axis the lower end stays above zero."""
+    low = value - error
+    return np.maximum(low, 1e-3 * np.abs(value)) if log else low, value + error
 
 
 def _place(numbers: ArrayLike, log: bool) -> NDArray[np.float64]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pyqtgraph as pg
 from numpy.typing import ArrayLike, NDArray
 from qtpy import QtWidgets
 
-from .. import theme
-from .plot import TOP_RIGHT, Plot, colour_of
+from .plot import TOP_RIGHT, Plot
 
 
 class PointsPlot(Plot):
@@ -31,7 +29,6 @@ class PointsPlot(Plot):
     ) -> None:
         super().__init__(x, y, log_x=log_x, log_y=log_y, legend=legend, parent=parent)
         self.x_from_zero, self.y_from_zero, self.free_above = False, y_from_zero, free_above
-        self._bars: dict[str, tuple[pg.ErrorBarItem, str]] = {}
         self._errors: dict[str, NDArray[np.float64]] = {}
 
     def show_points(
@@ -53,13 +50,8 @@ class PointsPlot(Plot):
             name, x, y, pen, width=1.5 if joined else 0.0, symbol=symbol, symbolSize=7, connect="finite",
             legend=f"{name}: {told}" if told else name,
         )  # fmt: skip
-        if name not in self._bars:
-            self._bars[name] = (pg.ErrorBarItem(), pen)
-            self.item.addItem(self._bars[name][0])
-            self._bars[name][0].setZValue(-1)
-            self._colour_bars()
         self._errors[name] = error
-        self._put_bars(name, x, y, error)
+        self.draw_bars(name, x, y, error, pen)
         self._fit()
 
     def show_curve(self, name: str, x: ArrayLike, y: ArrayLike, *, pen: str = "bias", told: str = "") -> None:
@@ -72,32 +64,8 @@ class PointsPlot(Plot):
 
     def clear(self) -> None:
         """Take away all points and curves."""
-        for bars, _ in self._bars.values():
-            self.item.removeItem(bars)
-        self._bars.clear()
         self._errors.clear()
         super().clear()
-
-    def retheme(self) -> None:
-        """Take the colours of the theme in use."""
-        super().retheme()
-        if hasattr(self, "_bars"):
-            self._colour_bars()
-
-    def _colour_bars(self) -> None:
-        for bars, pen in self._bars.values():
-            bars.setData(pen=theme.pen(colour_of(pen), theme.THIN_PX))
-
-    def _put_bars(
-        self, name: str, x: NDArray[np.float64], y: NDArray[np.float64], error: NDArray[np.float64]
-    ) -> None:
-        at_x, at_y = self.at_x(x), self.at_y(y)
-        good = np.isfinite(at_x) & np.isfinite(at_y)
-        low = self.at_y(np.maximum(y - error, 1e-3 * np.abs(y)) if self.log_y else y - error)
-        self._bars[name][0].setData(
-            x=at_x[good], y=at_y[good],
-            top=(self.at_y(y + error) - at_y)[good], bottom=(at_y - low)[good],
-        )  # fmt: skip
 
     def _fit(self) -> None:
         """Show all points with their errors."""

@@ -14,6 +14,7 @@ class RightAxis:
 
     def __init__(self, plot: Plot, text: str, colour: str) -> None:
         self.plot, self.colour = plot, colour
+        self._shown: tuple[float, float] | None = None
         self.box = box = pg.ViewBox(enableMenu=False)
         box.setMouseEnabled(x=False, y=False)
         box.disableAutoRange()
@@ -31,7 +32,9 @@ class RightAxis:
 
     def show_range(self, low: float, high: float) -> None:
         """Show this range of the axis."""
-        self.box.setYRange(low, high, padding=0)
+        if self._shown != (low, high):
+            self._shown = low, high
+            self.box.setYRange(low, high, padding=0)
 
     def retheme(self) -> None:
         """Take the colour of the theme in use."""

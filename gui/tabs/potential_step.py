@@ -75,6 +75,7 @@ class PotentialStepTab(ExperimentTab):
         """Empty views; slow steps show the trace of the last periods instead of the folded plots."""
         super().begin(procedure)
         self._steps, self._folded_block = None, None
+        self.below.hide()  # lifetimes are known when the run is over
         slow = procedure.period_s > FOLDED_BELOW_S
         self.views.setCurrentWidget(self.trace if slow else self.folded)
 
@@ -112,6 +113,7 @@ class PotentialStepTab(ExperimentTab):
         """Show rate and lifetime folded on the steps, with the responses fitted to them."""
         self.clear()
         self.views.setCurrentWidget(self.folded)
+        self.below.show()
         result = analysis.result
         reference = run.header["station"]["station"]["reference_electrode"]
         told = []
@@ -140,8 +142,11 @@ class PotentialStepTab(ExperimentTab):
 
     def _lay_out(self) -> None:
         self.folded = QtWidgets.QSplitter(QtCore.Qt.Orientation.Vertical)
-        for plots in (self.rates, self.lifetimes):
-            beside = QtWidgets.QSplitter(QtCore.Qt.Orientation.Horizontal)
+        self.below = QtWidgets.QSplitter(QtCore.Qt.Orientation.Horizontal)
+        for beside, plots in (
+            (QtWidgets.QSplitter(QtCore.Qt.Orientation.Horizontal), self.rates),
+            (self.below, self.lifetimes),
+        ):
             for plot in plots.values():
                 beside.addWidget(plot)
             self.folded.addWidget(beside)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal
 
 from pymeasure.adapters import Adapter
@@ -234,6 +235,8 @@ class ESP30xStage(DelayStage):
                     if self._homing:
                         self.home(self._homing)
                 except BaseException:
+                    with suppress(InstrumentError):  # what came first is told
+                        self.make_safe()
                     self._controller = None
                     link.close()
                     raise

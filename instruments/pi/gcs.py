@@ -289,6 +289,11 @@ class GCSController(Instrument):
             super().write(self._to + "*IDN?")
             before = []
             while (reply := self._read_reply()) != self._identity:
+                if reply.endswith(self._identity):
+                    half = reply.removesuffix(self._identity)
+                    raise UnexpectedReplyError(
+                        f"{self.name}: the end of {half!r}, the reply to {command!r}, is lost"
+                    )
                 before.append(reply)
             if before:
                 _log.warning("%s: the reply to %r came late", self.name, command)

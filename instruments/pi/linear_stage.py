@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Literal
 
 from pymeasure.adapters import Adapter
@@ -157,6 +158,8 @@ class PILinearStage(DelayStage):
                     if self._referencing and not controller.stage.referenced:
                         self.reference(self._referencing)
                 except BaseException:
+                    with suppress(InstrumentError):  # what came first is told
+                        self.make_safe()
                     self._controller = None
                     link.close()
                     raise

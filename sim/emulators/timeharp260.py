@@ -39,7 +39,7 @@ FAULTS = {
     "th260_open_fails": "No board is found.",
     "th260_busy": "Another program holds the board.",
     "th260_no_photons": "The detectors are off: no pulses at any input.",
-    "th260_record_storm": "One second into a measurement 8 million pulses per second arrive at input 0.",
+    "th260_record_storm": "One second into a measurement laser light strays onto a detector: 6 million pulses a second.",
     "th260_events_dropped": "The board drops a tenth of the events from one second on, and says so.",
 }
 _ENDING_FAULTS: dict[str, Flag | None] = {
@@ -49,7 +49,7 @@ _ENDING_FAULTS: dict[str, Flag | None] = {
     "th260_dll_error": None,
 }
 _FAULT_AFTER_TICKS = TICKS_PER_S
-_STORM_TICKS = TICKS_PER_S // 8_000_000
+_STORM_TICKS = TICKS_PER_S // 6_000_000
 
 _DEAD_TIMES_NS = (24, 44, 66, 88, 112, 135, 160, 180)
 _TICKS_PER_NS = 1000 // TICK_PS
@@ -269,7 +269,9 @@ class EmulatedTh260Lib(EmulatedBoard):
     def _with_storm(
         self, until_tick: int, ticks: Ticks, inputs: NDArray[np.uint8]
     ) -> tuple[Ticks, NDArray[np.uint8]]:
-        """The pulses among those of a detector that something bright shines on."""
+        """The pulses among those of a detector that stray light of the laser falls on."""
+        if not self._bench.light.emitting:
+            return ticks, inputs
         since = max(self._fed_tick, self._start_tick + _FAULT_AFTER_TICKS)
         first = -(-since // _STORM_TICKS) * _STORM_TICKS
         storm = np.arange(first, until_tick, _STORM_TICKS, dtype=np.int64)

@@ -24,9 +24,10 @@ def add_settings(
 ):
     """Add the signals of `dimers` at t3 = 0, step, 2 step .. to `out` (complex128).
 
-    `settings` is [s, 3]: kind of signal, t1, t2; `amplitudes` [s] multiply; `shares` [s, 16, 16] are exp(K t2);
-    `levels` are frequencies in rad/fs [n, 16] and [n, 136], `light` dipoles and fields [n, 16]; `links` are
-    dipoles [n, 496] and dipoles times field; `decays` are rates in 1/fs: optical, ESA, double quantum, exciton.
+    `settings` is [s, 3]: kind of signal, t1, t2; `amplitudes` [s] multiply; `shares` [s, 16, 16] are
+    exp(K t2); `levels` are frequencies in rad/fs [n, 16] and [n, 136], `light` dipoles and fields [n, 16];
+    `links` are dipoles [n, 496] and dipoles times field; `decays` are rates in 1/fs: optical, ESA, double
+    quantum, exciton.
     """
     energy, pair_energy = levels
     dipole, field = light
@@ -42,11 +43,16 @@ def add_settings(
         rising[:] = 0
         falling[:] = 0
         for s in range(len(settings)):
-            add = _add_double_quantum if settings[s, 0] == DOUBLE_QUANTUM else _add_single_quantum
-            add(
-                rising, falling, into, scratch, settings[s], amplitudes[s], shares[s], energy[n], pair_energy[n],
-                dipole[n], field[n], climb[n], climb_lit[n], link_exciton, link_pair, decays,
-            )  # fmt: skip
+            if settings[s, 0] == DOUBLE_QUANTUM:
+                _add_double_quantum(
+                    rising, falling, into, scratch, settings[s], amplitudes[s], energy[n], pair_energy[n],
+                    dipole[n], field[n], climb[n], climb_lit[n], link_exciton, link_pair, decays,
+                )  # fmt: skip
+            else:
+                _add_single_quantum(
+                    rising, falling, into, scratch, settings[s], amplitudes[s], shares[s], energy[n],
+                    dipole[n], field[n], climb[n], climb_lit[n], link_exciton, link_pair, decays,
+                )  # fmt: skip
         for f in range(pairs):
             pair_turn[f] = _turn(-pair_energy[n, f] * step) * pair_fall
         for k in range(_STATES):
@@ -58,8 +64,11 @@ def add_settings(
             re[link], im[link] = rising[link].real, rising[link].imag
             c = pair_turn[link_pair[link]] * scratch[0, link_exciton[link]]
             turn_re[link], turn_im[link] = c.real, c.imag
-        for t in range(len(out)):
-            out[t] += _sum_and_turn(re, im, turn_re, turn_im)
+        for t in range(0, len(out), 2):
+            even, odd = _sum_and_turn(re, im, turn_re, turn_im)
+            out[t] += even
+            if t + 1 < len(out):
+                out[t + 1] += odd
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -70,20 +79,22 @@ def _turn(angle):
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def _sum_and_turn(re, im, turn_re, turn_im):
-    """Return the sum of complex numbers and turn each one by a step."""
-    sum_re, sum_im = 0.0, 0.0
+    """Return the sums of complex numbers now and after a step, and turn each one by two steps."""
+    even_re, even_im, odd_re, odd_im = 0.0, 0.0, 0.0, 0.0
     for k in range(len(re)):
         a, b, c, s = re[k], im[k], turn_re[k], turn_im[k]
-        sum_re += a
-        sum_im += b
-        re[k] = a * c - b * s
-        im[k] = a * s + b * c
-    return complex(sum_re, sum_im)
+        even_re += a
+        even_im += b
+        a, b = a * c - b * s, a * s + b * c
+        odd_re += a
+        odd_im += b
+        re[k], im[k] = a * c - b * s, a * s + b * c
+    return complex(even_re, even_im), complex(odd_re, odd_im)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add_double_quantum(
-    rising, falling, into, scratch, setting, amplitude, share, energy, pair_energy,
+    rising, falling, into, scratch, setting, amplitude, energy, pair_energy,
     dipole, field, climb, climb_lit, link_exciton, link_pair, decays,
 ):  # fmt: skip
     """Add the coefficients of Q of one dimer: `falling` to the ground state, `rising` on the transitions."""
@@ -106,7 +117,7 @@ def _add_double_quantum(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add_single_quantum(
-    rising, falling, into, scratch, setting, amplitude, share, energy, pair_energy,
+    rising, falling, into, scratch, setting, amplitude, share, energy,
     dipole, field, climb, climb_lit, link_exciton, link_pair, decays,
 ):  # fmt: skip
     """Add the coefficients of R or N of one dimer."""

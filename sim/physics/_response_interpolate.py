@@ -20,22 +20,23 @@ _FRACTIONS = 2048
 def tap_table() -> NDArray[np.float64]:
     """Taps at fractions 0 to 1 of a step (float64 [2049, 8]).
 
-    They interpolate oscillations within the band with the least mean square error, which for the responses is a
-    third of that of a sinc in a Kaiser window.
+    They interpolate oscillations within the band with the least mean square error, for the responses a third
+    of that of a sinc in a Kaiser window.
     """
     point = np.arange(TAPS) - (TAPS // 2 - 1)
     fraction = np.linspace(0, 1, _FRACTIONS + 1)
     among = np.sinc(_BAND * (point[:, None] - point))
     with_point = np.sinc(_BAND * (point[:, None] - fraction))
-    return np.ascontiguousarray(np.linalg.lstsq(among, with_point, rcond=1e-13)[0].T)
+    taps = np.linalg.lstsq(among, with_point, rcond=1e-13)[0]
+    return np.array(taps.T, dtype=np.float64, order="C")
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def list_terms(terms, factors, delays, amplitudes, probe_delay, probe_amplitude, frame, decays, least):
-    """List every way to make -k + l + probe or k + l - probe; return their number.
+    """List every way to make -k + m + probe or k + m - probe; return their number.
 
-    `terms` [.., 4] becomes kind of response, t1, t2 (fs) and the pulse that comes last (its index, or -1 for the
-    probe); `factors` its complex amplitude, with the rotation of the `frame` (rad/fs) undone. Terms below
+    `terms` [.., 4] becomes kind of response, t1, t2 (fs) and the pulse that comes last (its index, or -1 for
+    the probe); `factors` its complex amplitude, with the rotation of the `frame` (rad/fs) undone. Terms below
     `least` of the strongest pair of pulses are left out; `decays` are the optical and double-quantum rates.
     """
     count = len(delays)
@@ -44,22 +45,22 @@ def list_terms(terms, factors, delays, amplitudes, probe_delay, probe_amplitude,
         strongest = max(strongest, abs(amplitudes[k]) ** 2)
     made = 0
     for k in range(count):
-        for l in range(count):
-            if abs(amplitudes[k] * amplitudes[l]) < least * strongest:
+        for m in range(count):
+            if abs(amplitudes[k] * amplitudes[m]) < least * strongest:
                 continue
             for conjugate_probe in (False, True):
                 if conjugate_probe:
-                    if l < k:
+                    if m < k:
                         continue
-                    c = amplitudes[k] * amplitudes[l] * np.conj(probe_amplitude)
-                    if l == k:
+                    c = amplitudes[k] * amplitudes[m] * np.conj(probe_amplitude)
+                    if m == k:
                         c *= 0.5
-                    conjugate, x, y = probe_delay, delays[k], delays[l]
-                    last_x, last_y, last_conjugate = k, l, -1
+                    conjugate, x, y = probe_delay, delays[k], delays[m]
+                    last_x, last_y, last_conjugate = k, m, -1
                 else:
-                    c = np.conj(amplitudes[k]) * amplitudes[l] * probe_amplitude
-                    conjugate, x, y = delays[k], delays[l], probe_delay
-                    last_x, last_y, last_conjugate = l, -1, k
+                    c = np.conj(amplitudes[k]) * amplitudes[m] * probe_amplitude
+                    conjugate, x, y = delays[k], delays[m], probe_delay
+                    last_x, last_y, last_conjugate = m, -1, k
                 if x > y:
                     x, y, last_x, last_y = y, x, last_y, last_x
                 if conjugate <= x:
@@ -83,15 +84,15 @@ def list_terms(terms, factors, delays, amplitudes, probe_delay, probe_amplitude,
 def add_terms(lines, terms, factors, cubes, axes, table):
     """Add interpolated responses to lines[1 + pulse that comes last] (complex64 [.., t3]).
 
-    `cubes` are float32 [t2, t1, 2 t3] of R, N and Q; row k of `axes` is (first t2, step, number, first t1, step,
-    number) of cube k. Returns -1, or the index of the first term that lies outside its cube.
+    `cubes` are float32 [t2, t1, 2 t3] of R, N and Q; row k of `axes` is (first t2, step, number, first t1,
+    step, number) of cube k. Returns -1, or the index of the first term that lies outside its cube.
     """
     row = np.empty(2 * lines.shape[1], np.float32)
     for k in range(len(terms)):
         kind = int(terms[k, 0])
         axis = axes[kind]
         at2, at1 = (terms[k, 2] - axis[0]) / axis[1], (terms[k, 1] - axis[3]) / axis[4]
-        low2, low1 = int(math.floor(at2)), int(math.floor(at1))
+        low2, low1 = math.floor(at2), math.floor(at1)
         first2, first1 = low2 - 3, low1 - 3
         if first2 < 0 or first1 < 0 or first2 + TAPS > axis[2] or first1 + TAPS > axis[5]:
             return k

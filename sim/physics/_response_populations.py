@@ -16,9 +16,10 @@ _CHUNK = 128  # dimers worked on at once
 
 
 def populations(p: Problem, run: Run) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
-    """Bleach and populations, summed over dimers, complex64 [t2, t1, t3]: R is the first - 1j * the second, N the sum.
+    """Bleach and populations, summed over dimers, as two arrays complex64 [t2, t1, t3].
 
-    The two belong to the real and the imaginary part of exp(-i w t1).
+    The first belongs to the real part of exp(-i w t1), the second to the imaginary part: R is the
+    first - 1j * the second, N is the first + 1j * the second.
     """
     n1, n3 = len(p.t1), len(p.t3)
     weight, pairs = _propagator(p)

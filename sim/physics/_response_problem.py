@@ -22,7 +22,8 @@ Run = Callable[[Callable, Iterable], None]
 """Calls a function for every item, on the threads."""
 Band = tuple[float, float]
 
-_MANY = 1000  # dimers; from here on the errors of single pathways average out, and a coarser grid will do
+_MANY = 1000  # dimers whose errors average out
+_COARSE, _FINE = 2.0, 3.5  # grid frequencies per delay for many dimers, and for few
 
 
 class Problem:
@@ -32,7 +33,15 @@ class Problem:
     numbers that are not finite.
     """
 
-    def __init__(self, ensemble: Ensemble, t1: ArrayLike, t2: ArrayLike, t3: ArrayLike, on: Conditions, oversampling: float | None):
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        t1: ArrayLike,
+        t2: ArrayLike,
+        t3: ArrayLike,
+        on: Conditions,
+        oversampling: float | None,
+    ):
         self.t1, self.t2, self.t3 = _even(t1, "t1_fs"), _even(t2, "t2_fs"), _even(t3, "t3_fs")
         self.on, self.size = on, len(ensemble)
         if self.size == 0:
@@ -48,7 +57,7 @@ class Problem:
         for numbers in (*self.levels, *self.links, self.dipole):
             if not np.isfinite(numbers).all():
                 raise ValueError("the ensemble has energies or dipoles that are not finite")
-        fine = oversampling or (2.0 if self.size >= _MANY else 3.5)
+        fine = oversampling or (_COARSE if self.size >= _MANY else _FINE)
         self._oversampling = fine
         self.band = (float(self.energy.min()), float(self.energy.max()))
         absorbed = RAD_PER_FS * (on.frame_cm - gap_cm.max()), RAD_PER_FS * (on.frame_cm - gap_cm.min())
@@ -94,16 +103,21 @@ def _even(times_fs: ArrayLike, name: str) -> Float64:
     return times
 
 
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextmanager
 def own_threads(count: int | None) -> Iterator[Run]:
     """Run jobs on `count` threads (all cores by default) while the BLAS library keeps to one thread per job.
 
     The library's own threads are slower by far on a machine that others use too.
     """
-    count = (
-        count or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else count or os.cpu_count()
-    )
-    with ThreadpoolController().limit(limits=1, user_api="blas"), ThreadPoolExecutor(count) as pool:
+    with (
+        ThreadpoolController().limit(limits=1, user_api="blas"),
+        ThreadPoolExecutor(count or _cores()) as pool,
+    ):
 
         def run(job: Callable, items: Iterable) -> None:
             for _ in pool.map(job, items):

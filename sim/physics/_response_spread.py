@@ -8,6 +8,7 @@ that is written to stays in the cache. Every place is checked against the grid b
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from llvmlite import ir
@@ -22,12 +23,12 @@ _INDEX = ir.IntType(64)
 _STATES = EXCITONS
 
 
-@intrinsic
-def _add_pathway(typingctx, grid, corner, re, im, place, polynomials, weights, strides):
-    """Add weights[a, b] * c * taps(place) to the line of 8 float32 at corner + a * strides[0] + b * strides[1].
+def _pathway_code(typingctx, grid, corner, re, im, place, polynomials, weights, strides):
+    """Write `_add_pathway`: weights[a, b] * c * taps(place) is added to the grid from `corner` on.
 
-    Vector instructions for what numba would do number by number. `polynomials` is float32 [DEGREE + 1, 8], each tap
-    twice; `weights` is float32 [4, 4].
+    The 4 x 4 targets are the 8 float32 at corner + a * strides[0] + b * strides[1]; the caller checks them.
+    `polynomials` is float32 [DEGREE + 1, 8], each tap twice, `weights` float32 [4, 4]. These are vector
+    instructions for what numba does number by number, three times slower.
     """
 
     def codegen(context, b, signature, args):
@@ -67,6 +68,9 @@ def _add_pathway(typingctx, grid, corner, re, im, place, polynomials, weights, s
     return types.void(grid, types.int64, re, im, place, polynomials, weights, strides), codegen
 
 
+_add_pathway: Callable[..., None] = intrinsic(_pathway_code)
+
+
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def cell_of(x, axis):
     """Where x lies on a periodic axis (lowest, 1 / spacing, cells, 1 / cells): cell + place in it."""
@@ -90,10 +94,10 @@ def _tap(place, polynomials, k):
 def spread(grid, shape, first_plane, items, axes, polynomials, signs, levels, links, phases, rows):
     """Add the coherent pathways of `items` (dimer * 16 + state m of t1) to `grid`, float32 re, im in turn.
 
-    For the state o that is the other one in t2: x1 = s1 w_m, x2 = s2 (w_o - w_m); signs = (s1, s2) is (1, -1) for R
-    and (-1, 1) for N. Excited-state absorption runs over F with x3 = -(w_F - w_i), i being m in R and o in N;
-    emission has the one x3 = -w_o in R, -w_m in N. The last axis of the grid is `section` points for absorption,
-    the rest for emission.
+    For the state o that is the other one in t2: x1 = s1 w_m, x2 = s2 (w_o - w_m); signs = (s1, s2) is (1, -1)
+    for R and (-1, 1) for N. Excited-state absorption runs over F with x3 = -(w_F - w_i), i being m in R and o
+    in N; emission has the one x3 = -w_o in R, -w_m in N. The last axis of the grid is `section` points for
+    absorption, then those for emission.
     """
     planes, width2, section, width3 = shape
     axis1, axis2, axis3, axis4 = axes
@@ -214,7 +218,7 @@ def spread_double_quantum(grid, shape, first_plane, items, axes, polynomials, le
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def spread_lines(lines, section, dimers, axes, polynomials, levels, links, phases, link_exciton, link_pair):
-    """Add what each state k shines and absorbs along t3 to `lines`, float32 [16 + 1, dimers, 2 * points], zero before.
+    """Add what each state k shines and absorbs along t3 to `lines`, float32 [16 + 1, dimers, 2 * points].
 
     Line k is emission minus absorption of state k; line 16 is the emission of all states, which the bleach
     of the ground state has. Absorption lies on the first `section` points, emission behind.
@@ -255,7 +259,7 @@ def spread_lines(lines, section, dimers, axes, polynomials, levels, links, phase
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def turn_states(turned, dimers, energy, amplitude, times, start_fs, step_fs, decay_per_fs):
-    """Fill float32 [16 + 1, dimers, 2, times] with Re and Im of amplitude exp((-i w - decay) t); row 16 is the sum."""
+    """Fill `turned` [17, dimers, 2, times] with Re, Im of amplitude exp((-i w - decay) t) and their sum."""
     for row in range(len(dimers)):
         n = dimers[row]
         turned[_STATES, row] = 0

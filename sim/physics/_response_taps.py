@@ -48,7 +48,7 @@ class Grid(NamedTuple):
 def grid(
     times_fs: NDArray[np.float64], band: tuple[float, float], decay_fs: float, oversampling: float
 ) -> Grid:
-    """Lay a grid for frequencies within `band` (rad/fs) over evenly spaced times; the signal falls in `decay_fs`.
+    """Lay a grid for frequencies in `band` (rad/fs) and evenly spaced times; the signal falls in `decay_fs`.
 
     `oversampling` is the number of grid points per time; 2 leaves an error of about 5e-4 per term (less for a
     signal that decays), 3 of 1e-4, and the errors of an ensemble average out.
@@ -79,7 +79,7 @@ def grid(
 
 @cache
 def _best_taps(first: float, last: float, decay: float) -> NDArray[np.float64]:
-    """Taps [DEGREE + 1, TAPS] for terms of `first` to `last` turns per cell that fall as exp(-decay * turns)."""
+    """Taps [DEGREE + 1, TAPS] for `first` to `last` turns per cell; terms fall as exp(-decay * turns)."""
     angle = 2 * np.pi * np.linspace(first, last, 61)
     weight = np.exp(-decay * (angle - angle[0]) / (2 * np.pi))[:, None]
     wanted = weight * np.exp(1j * np.outer(angle, _PLACES))
@@ -92,7 +92,8 @@ def _best_taps(first: float, last: float, decay: float) -> NDArray[np.float64]:
             np.vstack([cell.real, cell.imag]), np.vstack([wanted.real, wanted.imag]), rcond=None
         )[0]
         scaling = _scaling(angle, taps.T)
-    return np.array([Polynomial.fit(_PLACES, tap, DEGREE).convert(domain=[-1, 1]).coef for tap in taps]).T
+    fits = [Polynomial.fit(_PLACES, tap, DEGREE).convert(domain=[-1, 1]).coef for tap in taps]
+    return np.array(fits, dtype=np.float64).T
 
 
 def _scaling(angle: NDArray[np.float64], taps: NDArray[np.float64]) -> NDArray[np.float64]:

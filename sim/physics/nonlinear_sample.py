@@ -1,4 +1,4 @@
-"""A sample in a four-wave-mixing set-up: the field that any train of pump pulses and a probe pulse make in it.
+"""A sample in four-wave mixing: the field that any train of pump pulses and a probe pulse make in it.
 
 The signal is bilinear in the pump pulses and linear in the probe. Every pair of pump pulses counts, also a
 pulse with itself (the pump-probe background), and every order in time: R when the pulse that acts conjugated
@@ -81,7 +81,7 @@ class NonlinearSample:
     def signal_field(
         self, pump: Sequence[Pulse], probe: Pulse, wavenumber_cm: NDArray[np.float64]
     ) -> NDArray[np.complex64]:
-        """Signal S(w3) at the pixels (complex64 [px]): integral of the field times exp(i w t), t from the probe pulse.
+        """Signal S(w3) at the pixels (complex64 [px]): transform with exp(i w t), t counted from the probe.
 
         Raises ValueError for delays beyond `FARTHEST`.
         """
@@ -106,7 +106,7 @@ class NonlinearSample:
         return fields
 
     def exact(self, pump: Sequence[Pulse], probe: Pulse, wavenumber_cm: NDArray[np.float64]) -> Complex:
-        """`signal_field` from every pathway in double precision (complex128 [px]); the measure of the other."""
+        """`signal_field` from every pathway in double precision (complex128 [px]): the measure of it."""
         terms, factors = self._terms(pump, probe)
         t3 = t3_axis_fs()
         spectrum = self._scale * _transform(t3, wavenumber_cm - self.conditions.frame_cm)
@@ -119,7 +119,7 @@ class NonlinearSample:
         return field
 
     def truth(self) -> dict[str, object]:
-        """What is planted: the sample's name, dephasing times of the levels, and the numbers of `dephasing_truth`."""
+        """What is planted: the sample, decay times of its levels, and the numbers of `dephasing_truth`."""
         on = self.conditions
         return {
             "sample": self.name,
@@ -170,7 +170,7 @@ class NonlinearSample:
         return 1 / decay.optical_fs, 1 / decay.double_quantum_fs
 
     def _lines(self, pump: Sequence[Pulse], probe: Pulse) -> NDArray[np.complex64]:
-        """Signals over t3, by the pulse that comes last: the probe, then each of the pump ([1 + pump, t3])."""
+        """Signals over t3 by the pulse that comes last: the probe, then each of the pump ([1 + pump, t3])."""
         terms, factors = self._terms(pump, probe)
         while True:
             lines = np.zeros((1 + len(pump), self._cubes.rephasing.shape[2] // 2), dtype=np.complex64)

@@ -82,14 +82,16 @@ def make_cubes(ensemble: Ensemble, conditions: Conditions, reach: Reach) -> Cube
     doubled = _axis(DOUBLED_STEP2_FS, min(reach.t2_fs, _FALLEN * conditions.dephasing.double_quantum_fs))
     both = rephasing_and_nonrephasing(ensemble, t1, t2, t3_axis_fs(), conditions, oversampling=2.0)
     q = double_quantum(ensemble, t1, doubled, t3_axis_fs(), conditions, oversampling=2.0)
-    parts = (np.ascontiguousarray(cube).view(np.float32) for cube in (*both, q))
-    return Cubes(*parts, np.array(reach))
+    r, n, q = (np.ascontiguousarray(cube).view(np.float32) for cube in (*both, q))
+    return Cubes(r, n, q, np.array(reach))
 
 
-def cached_cubes(name: str, ensemble: Ensemble, conditions: Conditions, reach: Reach, folder: Path | None) -> Cubes:
+def cached_cubes(
+    name: str, ensemble: Ensemble, conditions: Conditions, reach: Reach, folder: Path | None
+) -> Cubes:
     """Read the cubes from `folder` (the user's cache by default), or make and write them.
 
-    `name`, the conditions, the reach and the code that makes them tell them apart; a damaged file is made anew.
+    `name`, the conditions, the reach and the code that makes them tell files apart; a damaged one is made anew.
     """
     folder = folder or user_cache_path("qdlab") / "responses"
     path = folder / f"{_key(name, conditions, reach)}.npz"
@@ -109,7 +111,8 @@ def cached_cubes(name: str, ensemble: Ensemble, conditions: Conditions, reach: R
 
 def _axis(step: float, reach: float) -> NDArray[np.float64]:
     """Times from half the taps before zero to half the taps behind `reach`."""
-    return step * np.arange(1 - TAPS // 2, int(np.ceil(reach / step)) + TAPS // 2 + 1)
+    last = int(np.ceil(reach / step)) + TAPS // 2
+    return np.arange(1 - TAPS // 2, last + 1, dtype=np.float64) * step
 
 
 def _key(name: str, conditions: Conditions, reach: Reach) -> str:

@@ -286,9 +286,10 @@ def test_points_keep_their_errors_and_leave_room_for_them(shown):
     plot = shown(PointsPlot("potential (V)", "lifetime (ns)", log_y=True))
     plot.show_points("lifetime", [0.0, -2.0, -1.0], [125.0, 2.5, np.nan], [3.0, 0.2, np.nan])
     np.testing.assert_array_equal(plot.errors("lifetime"), [3.0, 0.2, 0.0])
-    bars = plot._bars["lifetime"][0].opts
-    np.testing.assert_allclose(10 ** (bars["y"] + bars["top"]), [128.0, 2.7])
-    np.testing.assert_allclose(10 ** (bars["y"] - bars["bottom"]), [122.0, 2.3])
+    x, low, high = plot._bars["lifetime"][0].vertical
+    np.testing.assert_array_equal(x, [0.0, -2.0])
+    np.testing.assert_allclose(10**high, [128.0, 2.7])
+    np.testing.assert_allclose(10**low, [122.0, 2.3])
     low, high = plot.shown_range()[1]
     assert low < 2.5 < 125.0 < high
 

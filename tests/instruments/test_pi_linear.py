@@ -1,5 +1,8 @@
 """The PI linear stage's wire: referencing, the daisy chain, and what the controller refuses."""
 
+import gc
+import importlib.util
+
 import pytest
 from pymeasure.test import expected_protocol
 
@@ -11,7 +14,7 @@ from qdlab.instruments.pi.links import SharedLink, open_link
 from qdlab.instruments.stage import NotReferencedError, ServoOffError
 from qdlab.sim.bench import Faults
 from qdlab.sim.clock import SimulatedClock
-from qdlab.sim.emulators.doors import EmulatedAdapter, serve_tcp
+from qdlab.sim.emulators.doors import EmulatedAdapter, WallTime, serve_tcp
 from qdlab.sim.emulators.pi_linear import DaisyChain, LinearController
 from qdlab.sim.physics.linear_motion import LinearAxis
 
@@ -216,3 +219,37 @@ def test_a_move_beyond_the_travel_has_error_7():
     rig = Rig()
     with rig.stage(referencing="reference_switch") as stage, pytest.raises(GcsError, match="error 7"):
         stage.controller.send("MOV 1 151")
+
+
+# ---- an independent judge ----
+
+
+@pytest.mark.peers
+@pytest.mark.filterwarnings("default")
+@pytest.mark.skipif(importlib.util.find_spec("pipython") is None, reason="PI's own client is not installed")
+def test_the_client_of_the_manufacturer_drives_the_emulator():
+    from pipython import GCSDevice, pitools
+    from pipython.pidevice.interfaces.pisocket import PISocket
+
+    rig = Rig()
+    with (
+        serve_tcp(rig.controller, before_exchange=WallTime(rig.clock)) as door,
+        GCSDevice(gateway=PISocket("127.0.0.1", door.port)) as device,
+    ):
+        assert "C-863" in device.qIDN()
+        assert device.axes == ["1"]
+        device.SVO("1", 1)
+        with pytest.raises(Exception, match=r"[Uu]nallowable move"):
+            device.MOV("1", 50.0)
+        device.RON("1", 0)
+        device.POS("1", 75.0)
+        device.VEL("1", 20.0)
+        device.MOV("1", 75.5)
+        pitools.waitontarget(device, timeout=5)
+        assert device.qPOS("1")["1"] == pytest.approx(75.5, abs=1e-5)
+        assert device.qFRF("1")["1"]
+        assert device.qVEL("1")["1"] == 20.0
+        with pytest.raises(Exception, match=r"[Pp]osition out of limits"):
+            device.MOV("1", 300.0)
+    del device  # its destructor closes the link again and complains: within this test, not at the very end
+    gc.collect()

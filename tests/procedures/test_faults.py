@@ -8,6 +8,8 @@ from qdlab.sim.samples import all_faults
 
 FINISHES = {"chi_overload": "range", "chi_wrong_polarity": "polarity", "th260_events_dropped": "dropped"}
 """Faults that a run survives, and the word that must stand in its warnings."""
+INTERLOCKS = {"th260_fifo_overrun", "th260_sync_lost"}
+"""Faults that an interlock ends: exit status 3."""
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def test_a_fault_ends_the_run_in_its_status_and_leaves_the_rig_safe(short_run, r
         assert word in ended.err
     expected = "finished" if fault in FINISHES else "failed"
     assert run.status == expected, ended.err
-    assert ended.status == (0 if expected == "finished" else 1)
+    assert ended.status == (0 if expected == "finished" else 3 if fault in INTERLOCKS else 1)
     if expected == "failed":
         assert len(run.header["status_reason"]) > 20
         assert run.header["status_reason"] in ended.err

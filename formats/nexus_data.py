@@ -1,0 +1,142 @@
+"""Spectra as NeXus NXdata groups: what h5web, silx and NeXpy draw without being told how.
+
+Each signal is an NXdata group of its own, so that viewers take the drawing that suits it, a complex one with
+its modulus and phase; the signals of one grid stand side by side in an NXentry. Attributes lead from the root
+to what is to be shown (`default`), to the values (`signal`) and to their axes (`axes`, `NAME_indices`,
+`units`, `long_name`), as in the NeXus definition of NXdata (manual.nexusformat.org/classes/base_classes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import FileFormatError
+from .gridded import GridAxis, Gridded
+from .h5_tree import write_tree
+
+
+def nexus_entry(data: Gridded) -> dict[str, Any]:
+    """The tree of an NXentry for `h5_tree.write_tree` or the run file: one NXdata group per signal."""
+    entry: dict[str, Any] = {
+        "NX_class": "NXentry",
+        "default": next(iter(data.signals)),
+        "title": data.title or data.name,
+        **data.about,
+    }
+    return entry | {name: _nexus_data(data, name, values) for name, values in data.signals.items()}
+
+
+def write_nexus(path: Path, *data: Gridded) -> None:
+    """Write one NXentry for each data, the first to be shown; the file appears when it is complete.
+
+    Raises ValueError for two data of one name.
+    """
+    if len({each.name for each in data}) < len(data) or not data:
+        raise ValueError(f"{path}: needs data of different names, not {[each.name for each in data]}")
+    temporary = path.with_name(path.name + ".tmp")
+    with h5py.File(temporary, "w") as file:
+        write_tree(file, {"NX_class": "NXroot", "creator": "qdlab", "default": data[0].name})
+        for each in data:
+            write_tree(file.create_group(each.name), nexus_entry(each))
+    temporary.replace(path)
+
+
+def mark_default(file: h5py.File, path: str) -> None:
+    """Lead viewers from the root of a file to the group `path`, by the attribute `default` of each on the way."""
+    group: Any = file
+    for part in PurePosixPath(path.strip("/")).parts:
+        group.attrs["default"] = part
+        group = group[part]
+
+
+def read_nexus(path: Path) -> tuple[Gridded, ...]:
+    """All NXdata groups of a file, told by their attributes alone; those of one grid in an entry together.
+
+    Groups whose signal is no number, or that lack an axis, are passed over. Raises FileFormatError when the
+    file is damaged or no HDF5.
+    """
+    try:
+        with h5py.File(path) as file:
+            found: dict[str, Gridded] = {}
+            for group in _nexus_groups(file):
+                data = _read_group(group)
+                if data is None:
+                    continue
+                known = found.get(data.name)
+                found[data.name] = data if known is None else _together(known, data)
+            return tuple(found.values())
+    except OSError as error:
+        raise FileFormatError(f"{path}: is damaged or no HDF5 file: {error}") from error
+
+
+# ---- inside ----
+
+
+def _nexus_data(data: Gridded, name: str, values: NDArray[Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {
+        "NX_class": "NXdata",
+        "signal": name,
+        "axes": [axis.name for axis in data.axes],
+        "title": f"{data.title or data.name}: {name}",
+        name: values,
+    }
+    if values.ndim > 1:
+        tree[f"{name}@interpretation"] = "image"
+    for k, axis in enumerate(data.axes):
+        tree |= {f"{axis.name}_indices": k, axis.name: axis.values}
+        tree[f"{axis.name}@long_name"] = axis.label
+        if axis.units:
+            tree[f"{axis.name}@units"] = axis.units
+    return tree
+
+
+def _nexus_groups(file: h5py.File) -> Iterator[h5py.Group]:
+    found: list[h5py.Group] = []
+
+    def look(_: str, item: object) -> None:
+        if isinstance(item, h5py.Group) and item.attrs.get("NX_class") == "NXdata":
+            found.append(item)
+
+    file.visititems(look)
+    yield from found
+
+
+def _read_group(group: h5py.Group) -> Gridded | None:
+    signal = str(group.attrs.get("signal", ""))
+    names = np.atleast_1d(group.attrs.get("axes", [])).tolist()
+    if not all(isinstance(group.get(name), h5py.Dataset) for name in [signal, *names]):
+        return None
+    others = np.atleast_1d(group.attrs.get("auxiliary_signals", [])).tolist()
+    signals = {name: np.asarray(group[name]) for name in [signal, *others]}
+    parts = PurePosixPath(str(group.name)).parts[1:]
+    own = parts[-1] == signal and len(parts) > 1  # as `nexus_entry` lays them out
+    try:
+        return Gridded(
+            _identifier("_".join(parts[:-1] if own else parts)),
+            tuple(_axis(group[name], name) for name in names),
+            signals,
+            str((group.parent if own else group).attrs.get("title", "")),
+        )
+    except ValueError:
+        return None
+
+
+def _axis(dataset: Any, name: str) -> GridAxis:
+    units = str(dataset.attrs.get("units", ""))
+    long_name = str(dataset.attrs.get("long_name", "")).removesuffix(f" ({units})")
+    return GridAxis(name, np.asarray(dataset), units, "" if long_name == name else long_name)
+
+
+def _together(known: Gridded, more: Gridded) -> Gridded:
+    return Gridded(known.name, known.axes, {**known.signals, **more.signals}, known.title, known.about)
+
+
+def _identifier(text: str) -> str:
+    name = "".join(c if c.isalnum() else "_" for c in text)
+    return name if name.isidentifier() else f"_{name}"
