@@ -67,3 +67,9 @@ class Gridded:
 def last_part(path: str) -> str:
     """The file's name of a path written on any system: folders tell of people and machines."""
     return path.replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+def identifier(text: str) -> str:
+    """A name that can stand in a program, for any text."""
+    name = "".join(c if c.isalnum() else "_" for c in text)
+    return name if name.isidentifier() else f"_{name}"

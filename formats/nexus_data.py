@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import FileFormatError
-from .gridded import GridAxis, Gridded
+from .gridded import GridAxis, Gridded, identifier, last_part
 from .h5_tree import write_tree
+
+_ABOUT = ("kind", "created", "source")
 
 
 def nexus_entry(data: Gridded) -> dict[str, Any]:
@@ -27,7 +29,7 @@ def nexus_entry(data: Gridded) -> dict[str, Any]:
         "NX_class": "NXentry",
         "default": next(iter(data.signals)),
         "title": data.title or data.name,
-        **data.about,
+        **{key: last_part(data.about[key]) for key in _ABOUT if key in data.about},
     }
     return entry | {name: _nexus_data(data, name, values) for name, values in data.signals.items()}
 
@@ -48,11 +50,17 @@ def write_nexus(path: Path, *data: Gridded) -> None:
 
 
 def mark_default(file: h5py.File, path: str) -> None:
-    """Lead viewers from the root of a file to the group `path`, by the attribute `default` of each on the way."""
+    """Lead viewers from the root of a file to the group `path`: each on the way names the next."""
     group: Any = file
     for part in PurePosixPath(path.strip("/")).parts:
         group.attrs["default"] = part
         group = group[part]
+
+
+def is_nexus(path: Path) -> bool:
+    """True for an HDF5 file whose root says that it is a NeXus file."""
+    with h5py.File(path) as file:
+        return file.attrs.get("NX_class") == "NXroot"
 
 
 def read_nexus(path: Path) -> tuple[Gridded, ...]:
@@ -65,14 +73,11 @@ def read_nexus(path: Path) -> tuple[Gridded, ...]:
         with h5py.File(path) as file:
             found: dict[str, Gridded] = {}
             for group in _nexus_groups(file):
-                data = _read_group(group)
-                if data is None:
-                    continue
-                known = found.get(data.name)
-                found[data.name] = data if known is None else _together(known, data)
+                if data := _read_group(group):
+                    found[data.name] = _together(found[data.name], data) if data.name in found else data
             return tuple(found.values())
-    except OSError as error:
-        raise FileFormatError(f"{path}: is damaged or no HDF5 file: {error}") from error
+    except (OSError, ValueError) as error:
+        raise FileFormatError(f"{path}: is damaged or no NeXus file: {error}") from error
 
 
 # ---- inside ----
@@ -96,15 +101,15 @@ def _nexus_data(data: Gridded, name: str, values: NDArray[Any]) -> dict[str, Any
     return tree
 
 
-def _nexus_groups(file: h5py.File) -> Iterator[h5py.Group]:
-    found: list[h5py.Group] = []
-
-    def look(_: str, item: object) -> None:
-        if isinstance(item, h5py.Group) and item.attrs.get("NX_class") == "NXdata":
-            found.append(item)
-
-    file.visititems(look)
-    yield from found
+def _nexus_groups(file: h5py.Group) -> Iterator[h5py.Group]:
+    """Depth first; in each group the one to be shown before the others."""
+    names = sorted(file, key=lambda name: name != file.attrs.get("default"))
+    for item in (file[name] for name in names):
+        if isinstance(item, h5py.Group):
+            if item.attrs.get("NX_class") == "NXdata":
+                yield item
+            else:
+                yield from _nexus_groups(item)
 
 
 def _read_group(group: h5py.Group) -> Gridded | None:
@@ -116,12 +121,14 @@ def _read_group(group: h5py.Group) -> Gridded | None:
     signals = {name: np.asarray(group[name]) for name in [signal, *others]}
     parts = PurePosixPath(str(group.name)).parts[1:]
     own = parts[-1] == signal and len(parts) > 1  # as `nexus_entry` lays them out
+    entry = group.parent if own else group
     try:
         return Gridded(
-            _identifier("_".join(parts[:-1] if own else parts)),
+            identifier("_".join(parts[:-1] if own else parts)),
             tuple(_axis(group[name], name) for name in names),
             signals,
-            str((group.parent if own else group).attrs.get("title", "")),
+            str(entry.attrs.get("title", "")),
+            {key: str(entry.attrs[key]) for key in _ABOUT if key in entry.attrs},
         )
     except ValueError:
         return None
@@ -134,9 +141,8 @@ def _axis(dataset: Any, name: str) -> GridAxis:
 
 
 def _together(known: Gridded, more: Gridded) -> Gridded:
+    """Both signals on the grid they share; raises ValueError when it is not the same."""
+    for a, b in zip(known.axes, more.axes, strict=True):
+        if (a.name, a.units) != (b.name, b.units) or not np.array_equal(a.values, b.values):
+            raise ValueError(f"{known.name}: its signals differ in axis {a.name}")
     return Gridded(known.name, known.axes, {**known.signals, **more.signals}, known.title, known.about)
-
-
-def _identifier(text: str) -> str:
-    name = "".join(c if c.isalnum() else "_" for c in text)
-    return name if name.isidentifier() else f"_{name}"

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import FileFormatError
-from .gridded import GridAxis, Gridded, last_part
+from .gridded import GridAxis, Gridded, identifier, last_part
 from .spectral_units import converted
 
 WT5_VERSION = "1.0.3"
@@ -76,7 +76,9 @@ class Wt5Data:
             }
             return np.asarray(_evaluated(expression.partition("=")[0], variables))
         except (ValueError, KeyError, SyntaxError) as error:
-            raise FileFormatError(f"{self.path}: axis {expression} {{{units}}} of {self.name}: {error}") from error
+            raise FileFormatError(
+                f"{self.path}: axis {expression} {{{units}}} of {self.name}: {error}"
+            ) from error
 
     def gridded(self) -> Gridded:
         """All channels over the axes, the array's directions in the axes' order.
@@ -92,7 +94,7 @@ class Wt5Data:
         if set(told) != {d for d, n in enumerate(shape) if n > 1}:
             raise FileFormatError(f"{self.path}: the axes of {self.name} do not tell all of its directions")
         axes = tuple(
-            GridAxis(_identifier(expression), v.astype(float).ravel(), units, expression)
+            GridAxis(identifier(expression.partition("=")[0]), v.astype(float).ravel(), units, expression)
             for (expression, units), v in zip(self.axes, values, strict=True)
         )
         order = told + [d for d in range(len(shape)) if d not in told]
@@ -102,9 +104,7 @@ class Wt5Data:
             for name, channel in self.channels.items()
         }
         about = {"kind": self.kind, "created": self.created, "source": self.source}
-        return Gridded(
-            _identifier(self.name), axes, signals, self.name, {k: v for k, v in about.items() if v}
-        )
+        return Gridded(identifier(self.name), axes, signals, self.name, {k: v for k, v in about.items() if v})
 
 
 def is_wt5(path: Path) -> bool:
@@ -151,7 +151,7 @@ def _data_groups(group: h5py.Group, name: str) -> Iterator[tuple[str, h5py.Group
     if _text(group.attrs.get("class")) == "Data":
         yield name or _text(group.attrs["name"]), group
         return
-    for key in map(_text, group.attrs["item_names"]):
+    for key in _listed(group, "item_names"):
         child = group[key]
         if isinstance(child, h5py.Group):
             yield from _data_groups(child, f"{name}/{key}" if name else key)
@@ -160,7 +160,7 @@ def _data_groups(group: h5py.Group, name: str) -> Iterator[tuple[str, h5py.Group
 def _read_data(path: Path, group: h5py.Group, name: str) -> Wt5Data:
     variables = {
         key: Wt5Variable(_values(group, key), _units(group[key].attrs.get("units")))
-        for key in map(_text, group.attrs["variable_names"])
+        for key in _listed(group, "variable_names")
     }
     return Wt5Data(
         path=path,
@@ -168,10 +168,14 @@ def _read_data(path: Path, group: h5py.Group, name: str) -> Wt5Data:
         kind=_known(group.attrs.get("kind")),
         created=_known(group.attrs.get("created")),
         source=last_part(_known(group.attrs.get("source"))),
-        axes=tuple(_axis(_text(axis)) for axis in group.attrs["axes"]),
+        axes=tuple(map(_axis, _listed(group, "axes"))),
         variables=variables,
-        channels={key: _values(group, key) for key in map(_text, group.attrs["channel_names"])},
+        channels={key: _values(group, key) for key in _listed(group, "channel_names")},
     )
+
+
+def _listed(group: h5py.Group, attribute: str) -> list[str]:
+    return [_text(item) for item in np.asarray(group.attrs[attribute]).tolist()]
 
 
 def _values(group: h5py.Group, key: str) -> NDArray[Any]:
@@ -202,11 +206,6 @@ def _known(value: object) -> str:
 
 def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _identifier(text: str) -> str:
-    name = "".join(c if c.isalnum() else "_" for c in text.partition("=")[0])
-    return name if name.isidentifier() else f"_{name}"
 
 
 # ---- expressions of axes ----

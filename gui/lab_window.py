@@ -19,6 +19,7 @@ from .options_box import OptionsBox
 from .queue_panel import QueuePanel
 from .run_opener import OpenedRun, RunOpener
 from .run_queue import Job, RunQueue, RunRequest
+from .runs_panel import RunsPanel
 from .station_area import StationArea
 from .status_line import StatusLine
 from .tabs import tab_classes
@@ -173,6 +174,10 @@ class LabWindow(QtWidgets.QMainWindow):
         area = QtCore.Qt.DockWidgetArea
         self._dock("Experiment", left, area.LeftDockWidgetArea, FORM_WIDTH)
         self._dock("Station", self.station_area, area.RightDockWidgetArea, SIDE_WIDTH)
+        self.runs = RunsPanel()
+        self._dock("Runs", self.runs, area.RightDockWidgetArea, SIDE_WIDTH)
+        self.tabifyDockWidget(self.docks["Station"], self.docks["Runs"])
+        self.docks["Station"].raise_()
         self._dock("Queue", self.queue_panel, area.RightDockWidgetArea, SIDE_WIDTH)
         self._dock("Log", self.log, area.BottomDockWidgetArea, 0)
         left.setMinimumWidth(FORM_WIDTH)
@@ -230,6 +235,11 @@ class LabWindow(QtWidgets.QMainWindow):
         self.queue.before_run = self.station_area.give_up
         self.queue.after_run = self.station_area.take_back
         self.station_area.failed.connect(self.message.tell)
+        self.options.changed.connect(self._list_runs)
+        self.runs.open_wanted.connect(self.open_path)
+        self.runs.reuse_wanted.connect(self.reuse)
+        self.runs.told.connect(self.status.say)
+        self.runs.refused.connect(self.message.tell)
         for tab, form in self._forms.items():
             form.queued.connect(self._add)
             self.station_area.monitor_changed.connect(tab.use_monitor)
@@ -254,7 +264,12 @@ class LabWindow(QtWidgets.QMainWindow):
             if (state := self.settings.value(f"splitter/{name}")) is not None:
                 splitter.restoreState(state)
         self.options.out.setText(str(self.settings.value("out", "runs")))
+        self._list_runs()
         self.tabs.setCurrentIndex(int(self.settings.value("tab", 0)))
+
+    def _list_runs(self) -> None:
+        if (folder := Path(self.options.out.text())).is_dir():
+            self.runs.set_folder(folder)
 
     def _splitters(self) -> list[tuple[str, QtWidgets.QSplitter]]:
         return [
@@ -333,6 +348,7 @@ class LabWindow(QtWidgets.QMainWindow):
 
     def _run_ended(self, job: Job, outcome: RunOutcome) -> None:
         self._end_live()
+        self._list_runs()
         if outcome.status == "finished":
             self.status.say(f"run {job.number} finished: {outcome.path.name}")
         if not self._closing:
@@ -398,6 +414,7 @@ class LabWindow(QtWidgets.QMainWindow):
         self.queue.hold()
         self.queue.wait()
         self.opener.close()
+        self.runs.end()
         for live in self._lives:
             live.join()
         self.station_area.close_station()

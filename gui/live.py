@@ -81,5 +81,6 @@ class LiveView(QtCore.QObject):
                 if looked is not None:
                     self._drawn.clear()
                     self._looked.emit(looked)
-                    self._drawn.wait()
+                    while not (self._drawn.wait(PERIOD_S) or self._ended.is_set()):
+                        pass  # `end` may have come before `clear`
             self._ended.wait(max(0.0, PERIOD_S - (time.monotonic() - began_s)))

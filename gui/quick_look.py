@@ -102,7 +102,7 @@ class QuickLook(QtWidgets.QWidget):
         split = QtWidgets.QSplitter(QtCore.Qt.Orientation.Vertical)
         split.addWidget(self.views)
         split.addWidget(self.numbers)
-        split.setSizes([620, 190])
+        split.setSizes([680, 150])
         row = QtWidgets.QHBoxLayout()
         row.addWidget(self.head, 1)
         row.addWidget(self.progress, 1)

@@ -14,6 +14,11 @@ class Export:
     suffix: str
     to: str
 
+    @property
+    def needs_photons(self) -> bool:
+        """True for what a run without photons cannot become."""
+        return self.to not in ("picture", "csv")
+
 
 EXPORTS = (
     Export("Picture (PNG)", ".png", "picture"),
@@ -40,6 +45,10 @@ def export_run(run_path: Path, export: Export, out: Path) -> Path:
         return out
     if out.exists():
         raise FileExistsError(f"{out}: exists already; choose a new name")
+    if export.to == "csv":
+        some = exports.has_photons(run_path, is_run=True)
+        exports.to_csv(run_path, exports.read_recording(run_path, is_run=True) if some else None, out)
+        return out
     recording = exports.read_recording(run_path, is_run=True)
     match export.to:
         case "ptu-t3":
@@ -48,6 +57,4 @@ def export_run(run_path: Path, export: Export, out: Path) -> Path:
             exports.to_ptu(recording, out, 2)
         case "photon-hdf5":
             exports.to_photon_hdf5(recording, out)
-        case "csv":
-            exports.to_csv(run_path, recording, out)
     return out

@@ -219,10 +219,12 @@ class RunsPanel(QtWidgets.QWidget):
         )
         self.export_button = self._button("Export", "pictures and data", None)
         menu = QtWidgets.QMenu(self.export_button)
+        self._exports: dict[Export, QtWidgets.QAction] = {}
         for export in EXPORTS:
             action = QtWidgets.QAction(f"{export.text} …", menu)
             action.triggered.connect(lambda _=False, export=export: self._choose_export(export))
             menu.addAction(action)
+            self._exports[export] = action
         self.export_button.setMenu(menu)
         self.recover_button = self._button(
             "Recover", "make a run file of what a dead program left", self._ask_to_recover
@@ -275,9 +277,10 @@ class RunsPanel(QtWidgets.QWidget):
         chosen = self.selected
         files = [entry for entry in chosen if entry.path.suffix == ".h5" and entry.status != "unreadable"]
         one = len(chosen) == len(files) == 1
-        for button in (self.open_button, self.look_button, self.reuse_button):
+        for button in (self.open_button, self.look_button, self.reuse_button, self.export_button):
             button.setEnabled(one)
-        self.export_button.setEnabled(one and bool(files[0].photons))
+        for export, action in self._exports.items():
+            action.setEnabled(one and (bool(files[0].photons) or not export.needs_photons))
         self.compare_button.setEnabled(len(files) == 2 and all(entry.kind in COMPARED for entry in files))
         self.recover_button.setVisible(len(chosen) == 1 and chosen[0].recoverable)
         reason = chosen[0].reason if len(chosen) == 1 else ""

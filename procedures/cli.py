@@ -112,14 +112,13 @@ def reproduce(
 @app.command()
 def gui(
     path: Annotated[
-        str, typer.Argument(help="A station (TOML or name), or a run file to open.")
-    ] = "charging_simulated",
-    out: Out = Path("runs"),
+        str | None, typer.Argument(help="A station (TOML or name), or a run file to open.")
+    ] = None,
 ) -> None:
     """Open the lab window."""
-    from ..gui.app import main as open_window
+    from ..gui.app import run_gui
 
-    raise typer.Exit(open_window(path, out))
+    raise typer.Exit(run_gui(path))
 
 
 @app.command()

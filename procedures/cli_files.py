@@ -9,9 +9,15 @@ from typing import Any
 from rich.console import Console
 
 from ..formats.errors import FileFormatError
+from ..formats.nexus_data import is_nexus, write_nexus
+from ..formats.pycmds import PYCMDS_START
 from ..formats.run_file import is_hdf5
+from ..formats.wt5 import is_wt5, write_wt5
 from .errors import RefusedError
 from .terminal import print_table
+
+FORMATS = ("ptu", "photon-hdf5", "wt5", "nexus", "csv")
+"""What `export --to` takes."""
 
 
 def analyze_file(path: Path, json_path: Path | None, figure: Path | None) -> None:
@@ -19,23 +25,31 @@ def analyze_file(path: Path, json_path: Path | None, figure: Path | None) -> Non
     for target in (json_path, figure):
         if target is not None and not target.absolute().parent.is_dir():
             raise RefusedError(f"{target}: there is no folder {target.absolute().parent}")
-    summary = {"run": _analyze_run, "ptu": _analyze_ptu, "chi": _analyze_chi}[kind_of(path)](path, figure)
+    analyze = {"run": _analyze_run, "ptu": _analyze_ptu, "chi": _analyze_chi}.get(
+        kind_of(path), _analyze_spectra
+    )
+    summary = analyze(path, figure)
     if json_path is not None:
         json_path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
 
 def kind_of(path: Path) -> str:
-    """What a file is by its first bytes: run, ptu or chi; raises FileFormatError for an empty file."""
+    """What a file is by what it begins with: run, wt5, nexus, ptu, pycmds or chi.
+
+    Raises FileFormatError for an empty file, or one that is not what its name says.
+    """
     with path.open("rb") as file:
-        head = file.read(8)
+        head = file.read(len(PYCMDS_START))
     if not head:
         raise FileFormatError(f"{path}: is empty")
     if head.startswith(b"PQTTTR"):
         return "ptu"
     if is_hdf5(path):
-        return "run"
-    if path.suffix in (".ptu", ".h5", ".hdf5"):
-        raise FileFormatError(f"{path}: is not what its name says: it begins with {head!r}")
+        return "wt5" if is_wt5(path) else "nexus" if is_nexus(path) else "run"
+    if head == PYCMDS_START:
+        return "pycmds"
+    if path.suffix in (".ptu", ".h5", ".hdf5", ".wt5", ".nxs"):
+        raise FileFormatError(f"{path}: is not what its name says: it begins with {head[:8]!r}")
     return "chi"
 
 
@@ -78,9 +92,67 @@ def _analyze_chi(path: Path, figure: Path | None) -> dict[str, Any]:
     return summary
 
 
+def _analyze_spectra(path: Path, figure: Path | None) -> dict[str, Any]:
+    from ..analysis.gridded_summary import summarize_gridded
+    from .spectra import spectra_of
+
+    spectra = spectra_of(path, kind_of(path))
+    summaries = [summarize_gridded(data) for data in spectra]
+    for summary in summaries:
+        print_table(_rows_of_spectra(summary), title=f"{path}: {summary['name']}")
+    if figure is not None:
+        from ..analysis.figures.gridded import draw_gridded
+
+        draw_gridded(figure, spectra, title=path.name)
+    return {"kind": kind_of(path), "spectra": summaries}
+
+
+def _rows_of_spectra(summary: dict[str, Any]) -> dict[str, Any]:
+    """A row per axis and per signal."""
+    rows = {key: value for key, value in summary.items() if key not in ("name", "axes", "signals")}
+    for name, axis in summary["axes"].items():
+        rows[f"axis {name}"] = "{first:.6g} to {last:.6g} {units}, {points} points".format(**axis)
+    for name, signal in summary["signals"].items():
+        at = ", ".join(f"{axis} {value:.6g}" for axis, value in signal.get("strongest_at", {}).items())
+        if "max" in signal:
+            told = f"{signal['min']:.6g} to {signal['max']:.6g}, strongest at {at}"
+        elif "largest_modulus" in signal:
+            told = f"complex, up to {signal['largest_modulus']:.6g} at {at}"
+        else:
+            told = "no numbers"
+        rows[f"signal {name}"] = told + (f"; {signal['missing']:,} missing" if signal["missing"] else "")
+    return rows
+
+
 def show_file(path: Path) -> None:
     """Print what a file holds, in a page."""
-    {"run": _show_run, "ptu": _show_ptu, "chi": _show_chi}[kind_of(path)](path)
+    show = {"run": _show_run, "ptu": _show_ptu, "chi": _show_chi, "wt5": _show_wt5}
+    show.get(kind_of(path), _show_spectra)(path)
+
+
+def _show_spectra(path: Path) -> None:
+    _analyze_spectra(path, None)
+
+
+def _show_wt5(path: Path) -> None:
+    """Everything in it, also the motors that were only read."""
+    from ..formats.wt5 import read_wt5
+
+    for data in read_wt5(path):
+        print_table(
+            {
+                "kind": data.kind or None,
+                "created": data.created or None,
+                "made of": data.source or None,
+                "axes": ", ".join(f"{expression} ({units or 'no unit'})" for expression, units in data.axes),
+                "shape": " x ".join(map(str, data.shape)),
+                **{f"channel {k}": f"{v.dtype}, {v.shape}" for k, v in data.channels.items()},
+                **{
+                    f"variable {k}": f"{v.values.shape} {v.units}".rstrip() for k, v in data.variables.items()
+                },
+            },
+            title=f"{path}: {data.name}",
+        )
 
 
 def _show_run(path: Path) -> None:
@@ -151,23 +223,34 @@ def _show_chi(path: Path) -> None:
 
 
 def export_file(path: Path, to: str, out: Path, tttr_mode: int) -> None:
-    """Write a run or a PTU in another format; never overwrites."""
+    """Write a recording in another format; never overwrites."""
     from . import exports
+    from .spectra import spectra_of, spectra_to_csv
 
-    if to not in ("ptu", "photon-hdf5", "csv"):
-        raise RefusedError(f"--to {to!r}: must be one of ptu, photon-hdf5, csv")
+    if to not in FORMATS:
+        raise RefusedError(f"--to {to!r}: must be one of {', '.join(FORMATS)}")
     if tttr_mode not in (2, 3):
         raise RefusedError(f"--tttr-mode {tttr_mode}: must be 2 or 3")
     if out.exists():
         raise RefusedError(f"{out}: exists already; name a new file")
-    if kind_of(path) == "chi":
-        raise RefusedError(f"{path}: is a CHI text file, which has no photons to export")
-    recording = exports.read_recording(path, is_run=kind_of(path) == "run")
+    kind = kind_of(path)
+    if kind == "chi":
+        raise RefusedError(f"{path}: is a CHI text file, which has neither photons nor spectra to export")
     match to:
+        case "wt5":
+            write_wt5(out, *spectra_of(path, kind))
+        case "nexus":
+            write_nexus(out, *spectra_of(path, kind))
+        case "csv" if kind not in ("run", "ptu"):
+            spectra_to_csv(spectra_of(path, kind), out)
+        case "csv":
+            some = exports.has_photons(path, is_run=kind == "run")
+            exports.to_csv(path, exports.read_recording(path, is_run=kind == "run") if some else None, out)
+        case _ if kind not in ("run", "ptu"):
+            raise RefusedError(f"{path}: holds no photons; export it to wt5, nexus or csv")
         case "ptu":
+            recording = exports.read_recording(path, is_run=kind == "run")
             exports.to_ptu(recording, out, 2 if tttr_mode == 2 else 3)
-        case "photon-hdf5":
-            exports.to_photon_hdf5(recording, out)
         case _:
-            exports.to_csv(path, recording, out)
+            exports.to_photon_hdf5(exports.read_recording(path, is_run=kind == "run"), out)
     print(out)

@@ -103,14 +103,16 @@ def _stopping_on_signals() -> Iterator[threading.Event]:
 
 def _report(console: Console, outcome: RunOutcome) -> None:
     """Analyze what was recorded, whatever the status; print the table and draw the quick look."""
+    from ..formats.errors import FileFormatError
     from ..formats.run_file import read_run_file
     from .analyses import analyze_run
 
     run = read_run_file(outcome.path)
-    if run.photons is None or not run.photons.n_photons:
-        console.print("no photons were recorded: nothing to analyze")
+    try:
+        result = analyze_run(run)
+    except FileFormatError as error:
+        console.print(f"nothing to analyze: {error}", soft_wrap=True)
         return
-    result = analyze_run(run)
     result.print(console)
     picture = outcome.path.with_suffix(".png")
     result.draw(picture)

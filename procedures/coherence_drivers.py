@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import cache, partial
 from pathlib import Path, PureWindowsPath
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from ..instruments.base import Device
+from ..instruments.base import Device, Limits
 from .drivers import SIMULATED, Driver, DriverTable, Surroundings
+
+if TYPE_CHECKING:
+    from ..instruments.pi.links import SharedLink
 
 # ---- liquid-crystal panel ----
 
@@ -96,5 +100,147 @@ def _build_dazzler(table: DazzlerTable, around: Surroundings) -> Device:
     )
 
 
+# ---- delay stages ----
+
+
+class DelayTable(DriverTable):
+    """What every delay stage's table has; connection is tcp://HOST:PORT, a serial port, or a VISA name."""
+
+    limits_fs: tuple[float, float] = Field(description="[lower, upper] delay in femtoseconds")
+    limits_mm: tuple[float, float] = Field(description="[lower, upper] position on the rail in millimetres")
+    zero_mm: float = Field(default=0.0, description="the position of delay zero, as DelayZero finds it")
+    sign: Literal[1, -1] = Field(default=1, description="1 where a larger position makes the path longer")
+    passes: int = Field(default=2, ge=1, description="how often the light runs along the rail")
+    correction_fs: tuple[float, ...] = Field(default=(), description="polynomial over millimetres from zero")
+    calibrated: str = ""
+    velocity_mm_s: float | None = Field(default=None, gt=0)
+    approach_mm: float = Field(default=0.0, ge=0, description="targets are come to from so far below")
+    scans: Literal["t2", "t3"] = Field(default="t2", description="on the twin: which delay it makes")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> DelayTable:
+        for name in ("limits_fs", "limits_mm"):
+            lower, upper = getattr(self, name)
+            if not lower < upper:
+                raise ValueError(f"{name} must be [lower, upper] with lower < upper")
+        return self
+
+    def common(self, around: Surroundings) -> dict[str, Any]:
+        """What every delay stage is made with."""
+        from ..instruments.delay_stage import DelayScale
+
+        return {
+            "clock": around.clock,
+            "limits_fs": Limits(*self.limits_fs),
+            "limits_mm": Limits(*self.limits_mm),
+            "velocity_mm_s": self.velocity_mm_s,
+            "approach_mm": self.approach_mm,
+            "scale": DelayScale.mirrors(
+                zero_mm=self.zero_mm,
+                sign=self.sign,
+                passes=self.passes,
+                correction_fs=self.correction_fs,
+                calibrated=self.calibrated,
+            ),
+        }
+
+
+class PiLinearTable(DelayTable):
+    """`[delay]` with driver = "pi_linear": a C-863 or its relatives."""
+
+    axis: str = "1"
+    address: int | None = Field(default=None, description="number in a daisy chain")
+    baud_rate: int = Field(default=115_200, gt=0)
+    referencing: Literal["reference_switch", "negative_limit", "positive_limit"] | None = None
+
+
+def _build_pi_linear(table: PiLinearTable, around: Surroundings) -> Device:
+    from ..instruments.pi.linear_stage import PILinearStage
+
+    if table.connection == SIMULATED:
+        from ..sim.emulators.doors import EmulatedAdapter
+        from ..sim.emulators.pi_linear import DaisyChain, LinearController
+
+        bench = around.coherence_bench()
+        controller = LinearController(bench.clock, bench.delays[table.scans].axis, faults=bench.faults)
+        chained = (
+            controller if table.address is None else DaisyChain(bench.clock, {table.address: controller})
+        )
+        link = partial(EmulatedAdapter, chained)
+    else:
+        link = _chain(table.connection, table.baud_rate)
+    return PILinearStage(
+        link, axis=table.axis, address=table.address, referencing=table.referencing, **table.common(around)
+    )
+
+
+@cache
+def _chain(connection: str, baud_rate: int) -> SharedLink:
+    """One link for all controllers of a daisy chain."""
+    from ..instruments.pi.links import SharedLink, open_link
+
+    return SharedLink(partial(open_link, connection, baud_rate=baud_rate))
+
+
+class EspTable(DelayTable):
+    """`[delay]` with driver = "esp30x": a Newport ESP300 or ESP301."""
+
+    axis: Literal[1, 2, 3] = 1
+    baud_rate: int = Field(default=19_200, gt=0)
+    homing: Literal["home_switch", "positive_limit", "negative_limit"] | None = None
+
+
+ESP_TIMEOUT_S = 3.0
+"""A reply later than this loses step with its query."""
+
+
+def _build_esp30x(table: EspTable, around: Surroundings) -> Device:
+    from ..instruments.newport.esp30x import ESP30xStage
+    from ..instruments.pi.links import open_link
+
+    if table.connection == SIMULATED:
+        from ..sim.emulators.doors import EmulatedAdapter
+        from ..sim.emulators.esp30x import EspController
+
+        bench = around.coherence_bench()
+        controller = EspController(
+            bench.clock, {table.axis: bench.delays[table.scans].axis}, faults=bench.faults
+        )
+        link = partial(EmulatedAdapter, controller, timeout_s=ESP_TIMEOUT_S)
+    else:
+        link = partial(
+            open_link, table.connection, baud_rate=table.baud_rate, timeout_s=ESP_TIMEOUT_S, handshake=True
+        )
+    return ESP30xStage(link, axis=table.axis, homing=table.homing, **table.common(around))
+
+
+# ---- spectrometers ----
+
+
+class OceanTable(DriverTable):
+    """`[detector]` with driver = "ocean"; connection is tcp://HOST:PORT, "usb" or "usb:SERIAL"."""
+
+    model: Literal["HDX", "FX"] = Field(default="HDX", description="of a spectrometer on the network")
+    shutter: bool = Field(default=False, description="whether it drives a shutter in front of its slit")
+
+
+def _build_ocean(table: OceanTable, around: Surroundings) -> Device:
+    from ..instruments.oceanoptics import network
+    from ..instruments.oceanoptics.spectrometers import NetworkSpectrometer, UsbSpectrometer
+
+    if table.connection == "usb" or table.connection.startswith("usb:"):
+        return UsbSpectrometer(table.connection.partition(":")[2], clock=around.clock)
+    if table.connection == SIMULATED:
+        from ..sim.emulators.obp_spectrometer import EmulatedHandle, ObpSpectrometer
+
+        handle = partial(EmulatedHandle, ObpSpectrometer(around.coherence_bench()))
+    else:
+        handle = partial(network.handle_at, table.connection)
+    return NetworkSpectrometer(handle, clock=around.clock, model=table.model, shutter=table.shutter)
+
+
 LCOS = Driver("shaper", LcosTable, _build_lcos)
+PI_LINEAR = Driver("delay", PiLinearTable, _build_pi_linear)
+ESP30X = Driver("delay", EspTable, _build_esp30x)
+OCEAN = Driver("detector", OceanTable, _build_ocean)
 DAZZLER = Driver("shaper", DazzlerTable, _build_dazzler)

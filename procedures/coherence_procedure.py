@@ -6,15 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..instruments.pulse_shaper import BLANK, PulseTrain
-from .errors import AbortedError
+from .errors import AbortedError, InterlockError
 from .parameters import count, exact_float
 from .rig import Rig
 from .rig_procedure import POLL_S, Plan, Progress, RigProcedure
 
-READOUT_S = 0.002
-"""Time of a frame beside its integration, for estimates."""
-BYTES_PER_COUNT = 1.3
-"""In the run file, compressed."""
+DARK_FRAMES = 20
+MOVE_S = 0.2
+"""Of the delay stage to its next place, for estimates."""
+BYTES_PER_FRAME = 2500
+"""The pixels of the band in the run file, compressed."""
 
 
 class CoherenceProcedure(RigProcedure):
@@ -22,8 +23,8 @@ class CoherenceProcedure(RigProcedure):
 
     needs = ("shaper", "delay", "detector")
 
-    integration_s: float = exact_float("Integration", units="s", default=0.05, minimum=1e-5, maximum=65.0)
-    averages: int = count("Frames per setting", default=1, minimum=1, maximum=10_000)
+    integration_s: float = exact_float("Integration", units="s", default=0.01, minimum=1e-5, maximum=65.0)
+    averages: int = count("Frames per setting", default=2, minimum=1, maximum=10_000)
     rotating_frame: float = exact_float("Rotating frame g", default=1.0, minimum=0.0, maximum=1.0)
     carrier_cm: float = exact_float("Carrier", units="1/cm", default=18200.0, minimum=1000.0, maximum=1e5)
 
@@ -34,12 +35,12 @@ class CoherenceProcedure(RigProcedure):
 
     def frame_s(self, rig: Rig) -> float:
         """Time of one setting's frames, without what moves between them."""
-        return self.averages * (self.integration_s + READOUT_S)
+        return self.averages * (self.integration_s + rig.detector.readout_s)
 
-    def frames_plan(self, rig: Rig, frames: int, moves_s: float, sentence: str) -> Plan:
+    def frames_plan(self, rig: Rig, settings: int, moves_s: float, sentence: str) -> Plan:
         """The plan of so many settings, each with a new mask, and so many seconds of moves."""
-        duration_s = frames * (self.frame_s(rig) + rig.shaper.settle_s) + moves_s
-        return Plan(duration_s, frames * rig.detector.n_pixels * 2 * BYTES_PER_COUNT, 0, sentence)
+        duration_s = settings * (self.frame_s(rig) + rig.shaper.settle_s) + moves_s
+        return Plan(duration_s, settings * BYTES_PER_FRAME, 0, sentence)
 
     def pair(
         self, t1_fs: float, phases_rad: NDArray[np.floating] | tuple[float, float] = (0.0, 0.0)
@@ -55,27 +56,39 @@ class CoherenceProcedure(RigProcedure):
     # ---- what experiments use ----
 
     def set_up(self) -> None:
-        """Set the detector, let no pump through."""
-        self.rig.detector.integration_time_s = self.integration_s
+        """Set the detector, take its dark counts where it has a shutter, and let no pump through."""
+        detector = self.rig.detector
+        detector.integration_time_s = self.integration_s
+        if detector.has_shutter:
+            detector.take_dark(DARK_FRAMES)
+            self.note(f"dark counts: mean of {DARK_FRAMES} frames with the shutter closed")
+        else:
+            self.warn("the spectrometer has no shutter: no dark counts were taken off")
         self.rig.shaper.set_pulses(BLANK)
         self.rig.shaper.wait_settled()
 
     def spectrum(self, train: PulseTrain, phase: str) -> NDArray[np.floating]:
-        """Counts of one setting, the mean of its frames, shape (pixels,), with what is watched looked at."""
+        """Counts of one setting without dark, the mean of its frames, shape (pixels,)."""
         self.rig.shaper.set_pulses(train)
         self.rig.shaper.wait_settled()
         return self.expose(phase)
 
     def expose(self, phase: str) -> NDArray[np.floating]:
         """Counts of the setting as it is; raises AbortedError when the operator wants to stop."""
-        counts = self.rig.detector.frames(self.averages).counts
+        detector = self.rig.detector
+        frames = detector.frames(self.averages)
         self.frames += self.averages
+        if detector.saturated(frames).any():
+            raise InterlockError(
+                "the spectrometer is saturated; take a shorter integration_s, or attenuate the local oscillator"
+            )
         if self.rig.clock.now() - self._looked_s >= POLL_S:
             self._looked_s = self.rig.clock.now()
             self.look(phase)
         if self.should_stop():
             raise AbortedError("stopped by the operator")
-        return counts[0] if self.averages == 1 else counts.mean(axis=0)
+        counts = frames.counts[0] if self.averages == 1 else frames.counts.mean(axis=0)
+        return counts if detector.dark is None else counts - detector.dark
 
     def measured(self) -> Progress:
         """Frames so far."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..sim.coherence_bench import CoherenceBench
 
 SIMULATED = "simulated"
+SAME_KIND = {"gate": "delay"}
+"""Roles that take the drivers of another one."""
 
 
 class SimulatedBench(Protocol):
@@ -78,7 +80,7 @@ def find_driver(name: str, role: str, *, where: str) -> Driver:
     known = {point.name: point for point in entry_points(group="qdlab.instruments")}
     if name in known:
         driver: Driver = known[name].load()
-        if driver.role == role:
+        if driver.role == SAME_KIND.get(role, role):
             return driver
         raise ConfigError(f"{where}: driver = {name!r} is a {driver.role}, not a {role}")
     raise ConfigError(f"{where}: driver = {name!r} is not known; known drivers: {', '.join(sorted(known))}")

@@ -1,4 +1,7 @@
-"""Recordings written in formats of others: PTU (T2 and T3), Photon-HDF5, CSV tables."""
+"""Recordings written in formats of others: PTU (T2 and T3), Photon-HDF5, CSV tables.
+
+Spectra go to wt5 and NeXus by `formats` itself.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from ..formats.ptu import open_ptu, write_ptu
 from ..formats.run_file import read_run_file
 from ..formats.tttr import TttrDecoder, TttrEncoder
 from .errors import RefusedError
+from .spectra import HoldsSpectra, spectra_to_csv
 
 BASE_RESOLUTION_S = 25e-12
 
@@ -33,6 +37,11 @@ class Recording:
     time_unit_s: float
     resolution_s: float
     end_time: int
+
+
+def has_photons(path: Path, *, is_run: bool) -> bool:
+    """False for a run that recorded none."""
+    return not is_run or read_run_file(path).photons is not None
 
 
 def read_recording(path: Path, *, is_run: bool) -> Recording:
@@ -129,18 +138,14 @@ def to_photon_hdf5(recording: Recording, out: Path) -> None:
     temporary.replace(out)
 
 
-def to_csv(path: Path, recording: Recording, out: Path) -> None:
-    """Write a folder of tables: intensity trace, decay, and for a run the voltammogram and the FLID."""
+def to_csv(path: Path, recording: Recording | None, out: Path) -> None:
+    """Write a folder of tables: intensity trace and decay, and for a run what it measured and what was found.
+
+    Spectra become tables too, one per point of their first axis where they have three.
+    """
     out.mkdir(parents=True)
-    bin_s = 0.02
-    bins = np.bincount(np.floor(recording.time * (recording.time_unit_s / bin_s)).astype(np.int64))
-    _write_table(out / "trace.csv", {"time_s": np.arange(len(bins)) * bin_s, "counts": bins})
-    if recording.dtime is not None:
-        decay = np.bincount(recording.dtime)
-        _write_table(
-            out / "decay.csv",
-            {"time_ns": np.arange(len(decay)) * recording.resolution_s * 1e9, "counts": decay},
-        )
+    if recording is not None:
+        _photons_to_csv(recording, out)
     if path.suffix == ".ptu":
         return
     run = read_run_file(path)
@@ -151,8 +156,23 @@ def to_csv(path: Path, recording: Recording, out: Path) -> None:
         )
     from .analyses import analyze_run
 
-    for name, table in analyze_run(run).tables().items():
+    result = analyze_run(run)
+    for name, table in result.tables().items():
         _write_table(out / f"{name}.csv", table)
+    if isinstance(result, HoldsSpectra):
+        spectra_to_csv(result.spectra(), out)
+
+
+def _photons_to_csv(recording: Recording, out: Path) -> None:
+    bin_s = 0.02
+    bins = np.bincount(np.floor(recording.time * (recording.time_unit_s / bin_s)).astype(np.int64))
+    _write_table(out / "trace.csv", {"time_s": np.arange(len(bins)) * bin_s, "counts": bins})
+    if recording.dtime is not None:
+        decay = np.bincount(recording.dtime)
+        _write_table(
+            out / "decay.csv",
+            {"time_ns": np.arange(len(decay)) * recording.resolution_s * 1e9, "counts": decay},
+        )
 
 
 def _write_table(path: Path, columns: dict[str, NDArray[np.generic]]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from ..analysis.antibunching import counted_pairs, pair_counter, zero_over_lagging
 from ..formats.tttr import TttrBlock
 from ..instruments.potentiostat import Hold, PotentiostatRun, Technique
+from .interlocks import STAGE
 from .parameters import count, exact_float
 from .photon_procedure import PhotonProcedure, hold_interval_s
 from .rig import Rig
@@ -79,6 +80,7 @@ class HBT(PhotonProcedure):
         while (left_s := end_s - self.rig.clock.now()) > 1e-6:
             self.wait(min(POLL_S, left_s), "measuring")
             self.emit_row_each_second()
+            self.check_interlock(STAGE)
             if self.precision and self._is_known(None):
                 return
 

@@ -96,9 +96,7 @@ def outside_window(run: PhotonProcedure) -> str:
             continue
         for potential_v in (float(recorded_v.min()), float(recorded_v.max())):
             if not low_v - POTENTIAL_ERROR_V <= potential_v <= high_v + POTENTIAL_ERROR_V:
-                return (
-                    f"the potentiostat recorded {potential_v:+.3f} V, outside {low_v:g} to {high_v:g} V"
-                )
+                return f"the potentiostat recorded {potential_v:+.3f} V, outside {low_v:g} to {high_v:g} V"
     return ""
 
 
@@ -118,7 +116,7 @@ def off_target(run: PhotonProcedure) -> str:
     run.stage_asked_s = run.rig.clock.now()
     stage = run.rig.stage
     try:
-        told = "" if stage.scanning or stage.on_target else f"{stage.name} does not hold its target"
+        told = "" if stage.on_target else f"{stage.name} does not hold its target"
     except InstrumentError as error:
         told = str(error)
     run.stage_told = told if told and run.stage_was_off else ""
@@ -143,9 +141,12 @@ PHOTONS = (
     Interlock("FiFo overrun", lost_records, Action.LOCK),
     Interlock("sync lost", lost_sync, Action.LOCK),
     Interlock("potential", outside_window, Action.LOCK, "look at the reference electrode and the leads"),
-    Interlock("stage off target", off_target, Action.PAUSE, "see whether something touches the stage"),
 )
 """What every photon procedure watches."""
+STAGE = Interlock(
+    "stage off target", off_target, Action.PAUSE, "see whether something touches the stage"
+)
+"""Looked at while a dot stays in focus; during scans the driver compares the path itself."""
 OVERLOAD = Interlock(
     "current overload",
     lambda run: overloaded(run.potentiostat_records),

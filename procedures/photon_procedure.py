@@ -14,7 +14,7 @@ from ..instruments.photon_counter import CounterSettings, CountingError, InputSe
 from ..instruments.potentiostat import PotentiostatRecord, PotentiostatRun, Technique
 from .drivers import E545Table, TimeHarpTable
 from .errors import QdlabError
-from .interlocks import OVERLOAD, PHOTONS
+from .interlocks import OVERLOAD, PHOTONS, STAGE
 from .photon_recording import PhotonRecording
 from .rig import Rig
 from .rig_procedure import POLL_S, Plan, Progress, RigProcedure
@@ -212,6 +212,7 @@ class PhotonProcedure(RigProcedure):
             with nullcontext() if enough else self.unwatched():
                 while not (stopped := enough is not None and enough(run)) and not run.done():
                     self.wait(POLL_S, phase)
+                    self.check_interlock(STAGE)
                     self._note_potential()
                     self.emit_row_each_second()
             self.record.header["potentiostat_end_s"] = rig.clock.now()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .drivers import LaserTable, TimeHarpTable
@@ -48,8 +48,11 @@ class Rig:
         bench: SimulatedBench | None,
         work: tempfile.TemporaryDirectory[str],
         devices: Mapping[str, Device],
+        ask: Callable[[str], str] = input,
     ) -> None:
         self.station, self.clock, self.bench, self.work = station, clock, bench, work
+        self.ask: Callable[[str], str] = getattr(bench, "answer", ask)
+        """Shows a question to whoever stands at the rig and returns the answer."""
         self._devices = dict(devices)
         vars(self).update(self._devices)
 

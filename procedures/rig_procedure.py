@@ -293,7 +293,9 @@ class RigProcedure(Procedure):
         return InterlockError(interlock.sentence(told))
 
     def _why_paused(self) -> str:
-        return "; ".join([*[OPERATOR.replace("stopped", "paused")] * self._pause.is_set(), *self._tripped.values()])
+        return "; ".join(
+            [*[OPERATOR.replace("stopped", "paused")] * self._pause.is_set(), *self._tripped.values()]
+        )
 
     def _stay_paused(self) -> None:
         why, since_s = self._why_paused(), self.rig.clock.now()

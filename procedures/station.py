@@ -14,6 +14,7 @@ from ..instruments.clock import RealClock
 from .config import Table, read_toml, validated
 from .drivers import SIMULATED, DriverTable, SimulatedBench, Surroundings, find_driver
 from .errors import ConfigError
+from .instrument_lock import InstrumentLocks
 from .rig import ROLES, Rig
 from .station_tables import (
     BenchTable,
@@ -103,31 +104,44 @@ class Station:
     ) -> Rig:
         """The instruments of this station, not yet connected.
 
-        Raises ConfigError, or VendorSoftwareMissingError when a vendor's library or program is not there.
+        Raises ConfigError, RefusedError when another program holds one of them, or VendorSoftwareMissingError
+        when a vendor's library or program is not there.
         """
-        bench = _make_bench(self, seed, speed, faults) if self.simulated else None
+        bench = make_bench(self, seed, speed, faults) if self.simulated else None
         if bench is None and faults:
             raise ConfigError(f"{self.path}: --fault needs a simulated station")
+        locks = InstrumentLocks(self.tables.values())
+        locks.acquire()
         work = tempfile.TemporaryDirectory(prefix="qdlab-", ignore_cleanup_errors=True)
         around = Surroundings(bench.clock if bench else RealClock(), Path(work.name), ask, bench)
         try:
             built = {role: self._device(role, around) for role in self.tables}
         except BaseException:
             work.cleanup()
+            locks.release()
             raise
-        return Rig(self, around.clock, bench, work, built)
+        return Rig(self, around.clock, bench, work, built, locks)
 
     @contextmanager
     def one_device(self, role: str, *, ask: Callable[[str], str] = input) -> Iterator[Device]:
         """One instrument of this station by itself, disconnected at the end; not yet connected."""
-        bench = _make_bench(self, None, math.inf, ()) if self.simulated else None
-        with tempfile.TemporaryDirectory(prefix="qdlab-", ignore_cleanup_errors=True) as work:
+        bench = make_bench(self, None, math.inf, ()) if self.simulated else None
+        with (
+            InstrumentLocks([self.tables[role]]),
+            tempfile.TemporaryDirectory(prefix="qdlab-", ignore_cleanup_errors=True) as work,
+        ):
             around = Surroundings(bench.clock if bench else RealClock(), Path(work), ask, bench)
             device = self._device(role, around)
             try:
                 yield device
             finally:
                 device.disconnect()
+
+    def warm_up(self) -> None:
+        """Load what every driver needs, so that nothing has to be when it is urgent."""
+        with tempfile.TemporaryDirectory(prefix="qdlab-", ignore_cleanup_errors=True) as work:
+            for role in self.tables:
+                self._device(role, Surroundings(RealClock(), Path(work), input))
 
     def _device(self, role: str, around: Surroundings) -> Device:
         table = self.tables[role]
@@ -163,9 +177,10 @@ def _simulation(file: StationFile, path: Path) -> BenchTable:
     return simulation
 
 
-def _make_bench(
+def make_bench(
     station: Station, seed: int | None, speed: float | None, faults: Sequence[str]
 ) -> SimulatedBench:
+    """The bench that a station's [simulation] table tells; raises ConfigError."""
     simulation = station.simulation
     seed = simulation.seed if seed is None else seed
     speed = simulation.factor if speed is None else speed
@@ -182,10 +197,10 @@ def _charging_bench(
     station: Station, simulation: SimulationTable, seed: int, speed: float, faults: Sequence[str]
 ) -> SimulatedBench:
     from ..sim.bench import Comparator
-    from ..sim.samples import make_bench
+    from ..sim.samples import make_bench as make_charging_bench
 
     markers = station.file.markers
-    return make_bench(
+    return make_charging_bench(
         simulation.sample,
         seed=seed,
         speed=speed,
@@ -204,8 +219,15 @@ def _charging_bench(
 def _coherence_bench(
     station: Station, simulation: CoherenceSimulationTable, seed: int, speed: float, faults: Sequence[str]
 ) -> SimulatedBench:
-    from ..sim.coherence_bench import make_coherence_bench
+    from ..sim.coherence_bench import Beams, make_coherence_bench
 
+    interferometer = station.file.interferometer
+    assert interferometer is not None
     return make_coherence_bench(
-        simulation.sample, seed=seed, speed=speed, faults=faults, dimers=simulation.dimers
+        simulation.sample,
+        seed=seed,
+        speed=speed,
+        faults=faults,
+        dimers=simulation.dimers,
+        beams=Beams(lo_lead_fs=interferometer.lo_lead_fs),
     )

@@ -14,7 +14,7 @@ from ..analysis.twodes.scan import Block, ScanPlan, TwoDScanData
 from ..analysis.twodes.spectra import Maps, RotatingFrame
 from ..analysis.twodes.units import FS_PER_CM
 from ..instruments.pulse_shaper import BLANK
-from .coherence_procedure import CoherenceProcedure
+from .coherence_procedure import MOVE_S, CoherenceProcedure
 from .errors import RefusedError
 from .parameters import choice, count, exact_float
 from .rig import Rig
@@ -66,11 +66,10 @@ class TwoDScan(CoherenceProcedure):
         for t1 in (0.0, float(self.t1_fs()[-1])):
             rig.shaper.check(self.pair(t1))
         settings = self.t1_points * self.scheme().steps
-        moves_s = self.t2_points * rig.delay.move_time_s(0.0, self.t2_step_fs)
         return self.frames_plan(
             rig,
-            self.t2_points * (settings + 1) * self.averages,
-            moves_s,
+            self.t2_points * (settings + 1),
+            self.t2_points * MOVE_S,
             f"{self.t2_points} t2 of {self.t1_points} t1 x {self.scheme().steps} phases, "
             f"t1 to {self.t1_fs()[-1]:g} fs, t2 {self.t2_fs()[0]:g} to {self.t2_fs()[-1]:g} fs",
         )
@@ -83,13 +82,13 @@ class TwoDScan(CoherenceProcedure):
         for number, t2 in enumerate(self.t2_fs()):
             self.checkpoint()
             measured_fs = self.rig.delay.move_to(float(t2))
-            lo = self._lit(self.spectrum(BLANK, PHASE))
+            lo = self.spectrum(BLANK, PHASE)[self._pixels]
             counts = np.empty((self.t1_points, len(phases), len(lo)), np.float32)
             times = np.empty(counts.shape[:2])
             for i in self._t1_order(number):
                 for j, phase in enumerate(phases):
                     train = self.pair(float(self.t1_fs()[i]), phase)
-                    counts[i, j] = self._lit(self.spectrum(train, PHASE))
+                    counts[i, j] = self.spectrum(train, PHASE)[self._pixels]
                     times[i, j] = self.rig.clock.now()
             self._keep(float(t2), measured_fs, lo, counts, times)
 
@@ -143,7 +142,6 @@ class TwoDScan(CoherenceProcedure):
         )
         if self._pixels.sum() < 64:
             raise RefusedError("the spectrometer sees too little of the band; check lowest_cm and highest_cm")
-        self._unlit = np.abs(wavenumber_cm - self.carrier_cm) > 2 * (self.highest_cm - self.lowest_cm)
         interferometer = self.rig.station.file.interferometer
         assert interferometer is not None
         plan = ScanPlan(
@@ -159,10 +157,6 @@ class TwoDScan(CoherenceProcedure):
         self.record.write_header()
         with self._lock:
             self._scan = TwoDScanData(plan)
-
-    def _lit(self, counts: NDArray[np.floating]) -> NDArray[np.floating]:
-        """The pixels of the band, without the dark level that the pixels far from the laser tell."""
-        return counts[self._pixels] - (counts[self._unlit].mean() if self._unlit.any() else 0.0)
 
     def _t1_order(self, number: int) -> Iterator[int]:
         order = np.arange(self.t1_points)

@@ -10,6 +10,7 @@ TABS = (
     "voltammetry_flid:VoltammetryFlidTab",
     "static_bias:StaticBiasTab",
     "hbt:HbtTab",
+    "potential_step:PotentialStepTab",
     "confocal:ConfocalTab",
 )
 """Module and class of every tab, in the order in which the window shows them."""

@@ -173,10 +173,8 @@ class HbtTab(ExperimentTab):
             errors = np.sqrt(np.asarray(pairs, float))
             self.peaks.show_points(name, order + shift, pairs, errors, pen=pen, symbol=symbol, told=told)
         corrected, accidental = found.background_corrected, found.accidental_pairs.value
-        told = f"g2(0) without = {corrected.value:.3f} ± {corrected.error:.3f}" if corrected else ""
-        self.peaks.show_curve(
-            "pairs with background", order[[0, -1]], [accidental] * 2, pen="faint", told=told
-        )
+        told = f"without it {corrected.value:.3f} ± {corrected.error:.3f}" if corrected else ""
+        self.peaks.show_curve("background", order[[0, -1]], [accidental] * 2, pen="faint", told=told)
 
 
 def _rates(snapshot: EngineSnapshot) -> tuple[Array, tuple[Array, ...]]:

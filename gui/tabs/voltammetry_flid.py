@@ -56,6 +56,8 @@ class Looked:
     g2_delay_ns: Array | None
     g2_pairs: NDArray[np.int64] | None
     g2_zero: Ratio | None
+    g2_peak_ns: Array | None
+    g2_in_peak: NDArray[np.int64] | None
     sweeps: list[Sweep]
 
 
@@ -82,8 +84,9 @@ class VoltammetryFlidTab(ExperimentTab):
         self.trace, self.flid, self.decays = IntensityTrace(), FlidMap(), DecayPlot(normalized=True)
         self.voltammogram, self.g2 = Voltammogram(), G2Plot()
         self.colour_by = QtWidgets.QComboBox()
-        self.colour_by.addItems(["count", "bias"])
+        self.colour_by.addItems(["bias", "count"])
         self.colour_by.currentTextChanged.connect(self.flid.colour_by)
+        self.flid.colour_by("bias")
         self.about_current = QtWidgets.QLabel(CURRENT_COMES)
         self.about_current.setProperty("faint", True)
         self._lay_out()
@@ -116,6 +119,8 @@ class VoltammetryFlidTab(ExperimentTab):
             self.decays.show_decay(f"last {NOW_S:g} s", looked.decay_now, looked.resolution_ns, pen="now")
         if looked.g2_delay_ns is not None and looked.g2_pairs is not None:
             self.g2.show_histogram(looked.g2_delay_ns, looked.g2_pairs, reach_ns=G2_REACH_NS)
+            if looked.g2_peak_ns is not None and looked.g2_in_peak is not None:
+                self.g2.show_peaks(looked.g2_peak_ns, looked.g2_in_peak)
             zero = looked.g2_zero
             self.g2.show_value(zero and zero.value, zero and zero.error)
         self._show_sweeps(looked.sweeps)
@@ -262,6 +267,7 @@ class _Watch:
 
         progress, g2 = self._procedure.progress, snapshot.g2
         delay_ns, pairs = g2.binned(G2_BIN_NS) if g2 else (None, None)
+        in_peak = g2.window_pairs if g2 else None
         step = max(1, len(potential[0]) // MOST_SHOWN)
         return Looked(
             time_s=trace.time_s,
@@ -276,7 +282,9 @@ class _Watch:
             resolution_ns=snapshot.resolution_ps / 1000,
             g2_delay_ns=delay_ns,
             g2_pairs=pairs,
-            g2_zero=zero_over_lagging(g2.window_pairs) if g2 else None,
+            g2_zero=None if in_peak is None else zero_over_lagging(in_peak),
+            g2_peak_ns=g2.order * g2.period_bins * g2.resolution_ns if g2 else None,
+            g2_in_peak=in_peak,
             sweeps=self._new_sweeps(),
         )
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...formats.chi_text import CurrentPolarity
+from ...formats.file_lock import FileLock, HeldError, end_program
 from ..base import Identity, InstrumentError, Limits, NotConnectedError, OutOfRangeError
 from ..clock import Clock
 from ..potentiostat import (
@@ -28,7 +29,6 @@ from ..potentiostat import (
 )
 from .blocks import MAX_SEGMENTS, PlannedRun, plan_runs
 from .errors import ProgramBusyError, RunAbortedError
-from .lock import ProgramLock
 from .macro import encode_macro, macro_text
 from .parameters import POTENTIAL_V, SCAN_RATE_V_S, SENSITIVITIES_A_V
 from .program import ProgramLauncher, RunningProgram
@@ -79,7 +79,7 @@ class CHI760C(Potentiostat):
         )
         self._launcher, self._clock, self._work_dir = launcher, clock, Path(work_dir).absolute()
         self._polarity: CurrentPolarity = current_polarity
-        self._lock: ProgramLock | None = None
+        self._lock: FileLock | None = None
         self._guard = threading.RLock()
         self._run: ChiRun | None = None
         self._cell_may_be_on = False
@@ -87,15 +87,16 @@ class CHI760C(Potentiostat):
     def connect(self) -> Identity:
         """Check the program and the folder, and take the lock that keeps other processes from it.
 
-        The program is not started: whether the instrument is on shows with the first run. Raises
+        The program is not started: whether the instrument is on shows with the first run. Only where another
+        process died and left the program running is that one ended and the cell switched off. Raises
         VendorSoftwareMissingError, ProgramBusyError or InstrumentError.
         """
         program = self._launcher.check()
         self._check_work_dir()
         if self._lock is None:
-            lock = ProgramLock(self._lock_path(program))
-            lock.acquire()
-            self._lock = lock
+            self._lock = self._locked(program)
+            if self._cell_may_be_on:
+                self.make_safe()
         return Identity("CH Instruments", MODEL, version=program, simulated=self._launcher.simulated)
 
     def check(self, program: Sequence[Technique]) -> None:
@@ -187,6 +188,8 @@ class CHI760C(Potentiostat):
         macro.write_bytes(encode_macro(text))
         started = self._launcher.start(macro)
         self._cell_may_be_on = True
+        if self._lock is not None and (process_id := getattr(started, "process_id", None)):
+            self._lock.note_program(process_id)
         return started
 
     def _cell_is_off(self) -> None:
@@ -236,6 +239,17 @@ class CHI760C(Potentiostat):
             self._work_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InstrumentError(f"{self.name}: work_dir {path} cannot be made: {error.strerror}") from error
+
+    def _locked(self, program: str) -> FileLock:
+        """The lock on the program; one that outlived its owner is ended, and the cell switched off."""
+        lock = FileLock(self._lock_path(program), "the CHI program")
+        try:
+            before = lock.acquire()
+        except HeldError as error:
+            raise ProgramBusyError(str(error)) from None
+        if before is not None and before.program is not None and end_program(before.program):
+            self._cell_may_be_on = True
+        return lock
 
     def _lock_path(self, program: str) -> Path:
         """Where all processes that use the same program look; simulated programs are one per folder."""

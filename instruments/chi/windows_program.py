@@ -127,6 +127,7 @@ class StartedProgram:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        self.process_id = process.pid
 
     def running(self) -> bool:
         """True while the process has not ended."""

@@ -23,6 +23,7 @@ ANALYSES = {
     "confocal_scan": "confocal_scan:ConfocalScanAnalysis",
     "find_dots": "find_dots:FindDotsAnalysis",
     "dot_survey": "dot_survey:DotSurveyAnalysis",
+    "twod_scan": "twod_scan:TwoDScanAnalysis",
 }
 """Kind of run, and the module and class here that analyze it."""
 

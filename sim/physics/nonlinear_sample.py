@@ -14,12 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ._response_exact import add_settings
 from ._response_interpolate import TAPS, add_terms, list_terms, tap_table
-from ._response_problem import own_threads
 from .dimer_ensemble import RAD_PER_FS, Ensemble, quasi_homodimers
-from .dimer_states import EXCITONS, LINKS
 from .dimer_truth import dephasing_truth
+from .exact_response import ExactResponse
 from .pulses import Pulse
 from .reference_response import Conditions
 from .response_cubes import STEP3_FS, Reach, cached_cubes, t3_axis_fs
@@ -83,7 +81,7 @@ class NonlinearSample:
     ) -> NDArray[np.complex64]:
         """Signal S(w3) at the pixels (complex64 [px]): transform with exp(i w t), t counted from the probe.
 
-        Raises ValueError for delays beyond `FARTHEST`.
+        Raises ValueError for delays beyond `FARTHEST` and for pulses that are not finite.
         """
         return self.signal_fields([(pump, probe)], wavenumber_cm)[0]
 
@@ -114,7 +112,7 @@ class NonlinearSample:
         for last in np.unique(terms[:, 3]):
             mine = terms[:, 3] == last
             delay_fs = pump[int(last)].delay_fs - probe.delay_fs if last >= 0 else 0.0
-            line = self._unrolled(terms[mine, :3], factors[mine])
+            line = self._exact.signal(terms[mine, :3], factors[mine], STEP3_FS, len(t3))
             field += (line @ spectrum) * np.exp(1j * RAD_PER_FS * delay_fs * wavenumber_cm)
         return field
 
@@ -129,7 +127,7 @@ class NonlinearSample:
         }
 
     def _load(self, reach: Reach) -> None:
-        self._cubes = cached_cubes(self.name, self.ensemble, self.conditions, reach, self._cache_dir)
+        self._cubes = cached_cubes(self.ensemble, self.conditions, reach, self._cache_dir)
         self._axes = self._cubes.axes
 
     def _grow(self, t1_fs: float, t2_fs: float) -> None:
@@ -151,13 +149,17 @@ class NonlinearSample:
         count = len(pump)
         terms = np.empty((count * count + count * (count + 1) // 2, 4))
         factors = np.empty(len(terms), dtype=np.complex128)
+        delays = np.array([pulse.delay_fs for pulse in (*pump, probe)], dtype=np.float64)
+        amplitudes = np.array([pulse.amplitude for pulse in (*pump, probe)], dtype=np.complex128)
+        if not (np.isfinite(delays).all() and np.isfinite(amplitudes).all()):
+            raise ValueError("a pulse has a delay or an amplitude that is not finite")
         made = list_terms(
             terms,
             factors,
-            np.array([pulse.delay_fs for pulse in pump], dtype=np.float64),
-            np.array([pulse.amplitude for pulse in pump], dtype=np.complex128),
-            float(probe.delay_fs),
-            complex(probe.amplitude),
+            delays[:-1],
+            amplitudes[:-1],
+            delays[-1],
+            amplitudes[-1],
             RAD_PER_FS * self.conditions.frame_cm,
             self._falls,
             LEAST,
@@ -188,37 +190,9 @@ class NonlinearSample:
             self._pixels = (key, matrix.astype(np.complex64))
         return self._pixels[1]
 
-    def _unrolled(self, settings: NDArray[np.float64], factors: Complex) -> Complex:
-        """Exact mean signal of settings added up, over t3."""
-        on = self.conditions
-        shares = on.propagator(settings[:, 2], EXCITONS)
-        falls = tuple(1 / time for time in on.dephasing)
-        parts = np.array_split(np.arange(len(self.ensemble)), 8)
-        sums = np.zeros((len(parts), len(t3_axis_fs())), dtype=np.complex128)
-
-        def work(part: int) -> None:
-            add_settings(
-                sums[part], parts[part], settings, factors, shares, *self._numbers,
-                LINKS.exciton, LINKS.pair, falls, STEP3_FS,
-            )  # fmt: skip
-
-        with own_threads(None) as run:
-            run(work, range(len(parts)))
-        return sums.sum(axis=0) / len(self.ensemble)
-
     @cached_property
-    def _numbers(self) -> tuple[tuple, tuple, tuple]:
-        """Levels in rad/fs, light, and links of the ensemble, as `add_settings` takes them."""
-        on, ensemble = self.conditions, self.ensemble
-        gaps = ensemble.pair_energy_cm[:, LINKS.pair] - ensemble.energy_cm[:, LINKS.exciton]
-        return (
-            (
-                RAD_PER_FS * (ensemble.energy_cm - on.frame_cm),
-                RAD_PER_FS * (ensemble.pair_energy_cm - 2 * on.frame_cm),
-            ),
-            (ensemble.dipole, on.laser.amplitude(ensemble.energy_cm)),
-            (ensemble.pair_dipole, ensemble.pair_dipole * on.laser.amplitude(gaps)),
-        )
+    def _exact(self) -> ExactResponse:
+        return ExactResponse(self.ensemble, self.conditions)
 
 
 def _transform(t3_fs: NDArray[np.float64], offset_cm: NDArray[np.float64]) -> Complex:

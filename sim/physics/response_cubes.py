@@ -33,11 +33,7 @@ _CODE = (
     "_response_problem",
     "_response_spread",
     "_response_taps",
-    "dimer_dot",
-    "dimer_ensemble",
     "dimer_states",
-    "dimers",
-    "reference_response",
     "response_cubes",
     "response_engine",
 )
@@ -86,17 +82,15 @@ def make_cubes(ensemble: Ensemble, conditions: Conditions, reach: Reach) -> Cube
     return Cubes(r, n, q, np.array(reach))
 
 
-def cached_cubes(
-    name: str, ensemble: Ensemble, conditions: Conditions, reach: Reach, folder: Path | None
-) -> Cubes:
+def cached_cubes(ensemble: Ensemble, conditions: Conditions, reach: Reach, folder: Path | None) -> Cubes:
     """Read the cubes from `folder` (the user's cache by default), or make and write them.
 
-    `name`, the conditions, the reach and the code that makes them tell files apart; a damaged one is made anew.
+    Ensemble, conditions, reach and the code that makes them tell files apart; a damaged file is made anew.
     """
     folder = folder or user_cache_path("qdlab") / "responses"
-    path = folder / f"{_key(name, conditions, reach)}.npz"
+    path = folder / f"{_key(ensemble, conditions, reach)}.npz"
     try:
-        with np.load(path) as stored:
+        with path.open("rb") as file, np.load(file) as stored:
             cubes = Cubes(**stored)
     except FileNotFoundError:
         pass
@@ -115,10 +109,12 @@ def _axis(step: float, reach: float) -> NDArray[np.float64]:
     return np.arange(1 - TAPS // 2, last + 1, dtype=np.float64) * step
 
 
-def _key(name: str, conditions: Conditions, reach: Reach) -> str:
+def _key(ensemble: Ensemble, conditions: Conditions, reach: Reach) -> str:
     rates = conditions.rates_per_fs
-    told = (name, conditions._replace(rates_per_fs=None), reach, None if rates is None else rates.tolist())
+    told = (conditions._replace(rates_per_fs=None), reach, None if rates is None else rates.tolist())
     digest = hashlib.sha256(repr(told).encode())
+    for numbers in (ensemble.energy_cm, ensemble.dipole, ensemble.pair_energy_cm, ensemble.pair_dipole):
+        digest.update(np.ascontiguousarray(numbers).tobytes())
     for module in _CODE:
         digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     return digest.hexdigest()[:24]

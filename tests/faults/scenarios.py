@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,10 +12,12 @@ from typing import Any
 
 import h5py
 import numpy as np
+from pymeasure.instruments.srs import SR830
 
 from qdlab.formats.run_file import read_run_file
 from qdlab.instruments.base import Device, InstrumentError, Limits
 from qdlab.instruments.delay_stage import DelayScale, DelayStage
+from qdlab.instruments.lockin_detector import LockinDetector
 from qdlab.instruments.newport.esp30x import ESP30xStage
 from qdlab.instruments.oceanoptics.spectrometers import NetworkSpectrometer
 from qdlab.instruments.pi.linear_stage import PILinearStage
@@ -34,12 +35,12 @@ from qdlab.sim.emulators.esp30x import EspController
 from qdlab.sim.emulators.obp_spectrometer import EmulatedHandle, ObpSpectrometer
 from qdlab.sim.emulators.pi_linear import LinearController
 from qdlab.sim.emulators.shaper_screen import EmulatedScreen, Panel, exact_calibration
+from qdlab.sim.emulators.sr830 import Sr830
 from qdlab.sim.physics.linear_motion import LinearAxis
 from qdlab.sim.physics.pulses import Pulse
 
 CARRIER_CM = 18_200.0
 SPECTRA = 20
-_PATHS = re.compile(r"(/[\w.-]+)*/(?=\w+\.txt|chi\d)")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def charging_run(experiment: str, *overrides: str) -> Callable[[str, Path], Seen
         return Seen(
             outcome.status,
             outcome.exit_status,
-            _PATHS.sub("", message),
+            message,
             charging_rig(prepared.rig.bench),
             data,
             photons_s,
@@ -167,6 +168,7 @@ def delay_stage(make: str) -> Callable[[str, Path], Seen]:
                 arrived += 1
                 wrong += abs(read_fs - true_fs) > 1.0 or abs(true_fs - delay_fs) > 1.0
                 clock.sleep(1.0)
+        clock.sleep(1.0)  # it brakes
         rests = "CARRIAGE MOVES" if rail.moving(clock.now_ps) else "carriage stopped"
         return _seen(said, rests, f"{arrived} of 5 delays" + (f", {wrong} WRONG" if wrong else ""))
 
@@ -192,6 +194,21 @@ def spectrometer(fault: str, folder: Path) -> Seen:
     return _seen(said, "nothing of it moves", data + (f", {saturated} saturated" if saturated else ""))
 
 
+def lockin(fault: str, folder: Path) -> Seen:
+    """Read the chopped light five times."""
+    bench = _coherence_bench(fault)
+    device = Sr830(bench)
+    detector = LockinDetector(
+        lambda: SR830(EmulatedAdapter(device)), clock=bench.clock, time_constant_s=0.1, name="SR830"
+    )
+    taken = 0
+    with _ending_safe(detector) as said:
+        detector.connect()
+        for _ in range(5):
+            taken += len(detector.readings(1).value)
+    return _seen(said, "nothing of it moves", f"{taken} of 5 readings")
+
+
 def _coherence_bench(fault: str) -> CoherenceBench:
     return CoherenceBench(SimulatedClock(), Blank(), seed=3, faults=Faults(frozenset([fault])))
 
@@ -201,7 +218,7 @@ def _pair(t1_fs: float) -> PulseTrain:
 
 
 def _shaped(bench: CoherenceBench, shaper: LcosShaper | DazzlerShaper) -> Seen:
-    """Have a pair 100 fs apart and then one 150 fs apart shaped; what left the shaper, and what after safe."""
+    """Have a pair 100 fs apart and then one 150 fs apart shaped; what came of it, and what in the end."""
     came = "nothing"
     with _ending_safe(shaper) as said:
         shaper.connect()
@@ -215,7 +232,9 @@ def _shaped(bench: CoherenceBench, shaper: LcosShaper | DazzlerShaper) -> Seen:
 
 
 def _train(bench: CoherenceBench) -> str:
-    delays = sorted({round(pulse.delay_fs) for pulse in bench.pump if abs(pulse.amplitude) > 0.1}, reverse=True)
+    delays = sorted(
+        {round(pulse.delay_fs) for pulse in bench.pump if abs(pulse.amplitude) > 0.1}, reverse=True
+    )
     if len(delays) > 4:
         return "no train of pulses"
     return ", ".join(map(str, delays)) + " fs" if delays else "nothing"
@@ -255,7 +274,7 @@ def light_on_the_table(fault: str, folder: Path) -> Seen:
 
 
 def _light(bench: CoherenceBench) -> tuple[float, float, float, float]:
-    """Counts of the local oscillator, largest ripple by the pump, spread in 2000 s, delay of the probe (fs)."""
+    """The local oscillator, the largest ripple by the pump, the spread in 2000 s, the probe's delay (fs)."""
     nm = ObpSpectrometer(bench).wavelength_nm
     bench.clock.sleep(2000.0)
     each = [bench.detector_spectrum(nm, k * PS_PER_S, k * PS_PER_S + 10**10) for k in range(0, 2000, 50)]
@@ -274,6 +293,7 @@ RUNS: dict[str, Callable[[str, Path], Seen]] = {
     "ESP30x stage": delay_stage("esp"),
     "PI linear stage": delay_stage("pi_linear"),
     "spectrometer": spectrometer,
+    "lock-in": lockin,
     "LCOS shaper": lcos,
     "Dazzler": dazzler,
     "light on the table": light_on_the_table,

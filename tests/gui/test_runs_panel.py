@@ -234,6 +234,14 @@ def test_a_run_is_exported_in_every_form(panel, runs, qtbot, tmp_path, export):
         assert {"flid.csv", "trace.csv", "decay.csv"} <= {file.name for file in out.iterdir()}
 
 
+def test_photons_are_offered_for_export_only_where_there_are_any(panel, runs):
+    for fate in ("cv", "aborted"):
+        panel.select(runs[1][fate])
+        offered = {export.to for export, action in panel._exports.items() if action.isEnabled()}
+        photons = {"ptu-t3", "ptu-t2", "photon-hdf5"} if fate == "cv" else set()
+        assert offered == {"picture", "csv"} | photons
+
+
 def test_an_export_that_would_overwrite_data_is_refused_with_its_reason(panel, runs, qtbot, tmp_path):
     panel.select(runs[1]["cv"])
     out = tmp_path / "there.ptu"

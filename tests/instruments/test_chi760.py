@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 import threading
@@ -345,12 +346,12 @@ def test_two_drivers_do_not_share_one_program(chi, launcher, tmp_path):
 
 def test_a_lock_of_a_dead_process_does_not_hold(launcher, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from qdlab.instruments.chi.lock import ProgramLock;"
-        "ProgramLock(Path(sys.argv[1])).acquire()"
+        "import sys; from pathlib import Path; from qdlab.formats.file_lock import FileLock;"
+        "FileLock(Path(sys.argv[1]), 'the program').acquire()"
     )
     lock = make_chi(launcher, tmp_path)._lock_path("scripted program")
     subprocess.run([sys.executable, "-c", code, str(lock)], check=True)
-    assert lock.read_text().isdigit()
+    assert json.loads(lock.read_text())["pid"] > 0
     with make_chi(launcher, tmp_path):
         pass
 

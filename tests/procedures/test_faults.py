@@ -8,7 +8,7 @@ from qdlab.sim.samples import all_faults
 
 FINISHES = {"chi_overload": "range", "chi_wrong_polarity": "polarity", "th260_events_dropped": "dropped"}
 """Faults that a run survives, and the word that must stand in its warnings."""
-INTERLOCKS = {"th260_fifo_overrun", "th260_sync_lost"}
+INTERLOCKS = {"th260_fifo_overrun", "th260_sync_lost", "th260_record_storm"}
 """Faults that an interlock ends: exit status 3."""
 
 

@@ -12,6 +12,7 @@ import math
 import os
 import sys
 import threading
+import time
 from datetime import datetime
 from multiprocessing.connection import Client
 from typing import TYPE_CHECKING, Any, Protocol
@@ -127,6 +128,21 @@ def run_in_lockstep(arguments: list[str]) -> int:
     return 0
 
 
+def run_served(arguments: list[str]) -> int:
+    """Run in real time against a box that another process serves; returns the exit status."""
+    from .served import AT, ServedBox
+
+    box = ServedBox(os.environ[AT])
+    try:
+        for delay_s in vendor_program(arguments, box, box, box.setup()):
+            if math.isinf(delay_s):
+                threading.Event().wait()
+            time.sleep(delay_s)
+    except ProgramCrashed:
+        return 3
+    return 0
+
+
 def run_alone(arguments: list[str]) -> int:
     """Run with a cell of its own; returns the exit status."""
     bench = LoneBench()
@@ -142,7 +158,9 @@ def run_alone(arguments: list[str]) -> int:
 
 def main(arguments: list[str]) -> int:
     """Run the program with a command line; returns the exit status."""
-    return run_in_lockstep(arguments) if PORT in os.environ else run_alone(arguments)
+    if PORT in os.environ:
+        return run_in_lockstep(arguments)
+    return run_served(arguments) if "QDLAB_CHI760_AT" in os.environ else run_alone(arguments)
 
 
 if __name__ == "__main__":

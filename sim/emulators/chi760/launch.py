@@ -60,7 +60,8 @@ class _Launcher:
         """Date and time on the program's computer."""
         return self._start_date + timedelta(seconds=self.clock.now())
 
-    def _next_setup(self) -> Setup:
+    def next_setup(self) -> Setup:
+        """How the next start of the program goes."""
         process_id = next(self._process_ids)
         overhead_s = np.random.default_rng([self._bench.seed, 0x0C41, process_id]).uniform(*_OVERHEAD_S)
         faults = frozenset(name for name in FAULTS if name in self._bench.faults)
@@ -80,7 +81,7 @@ class EmulatedChi760(_Launcher):
 
     def start_with(self, arguments: list[str]) -> RunningInProcess:
         """Start the program with a command line of one's own."""
-        return RunningInProcess(self, self._next_setup(), arguments)
+        return RunningInProcess(self, self.next_setup(), arguments)
 
 
 class RunningInProcess:
@@ -136,7 +137,7 @@ class SubprocessChi760(_Launcher):
 
     def start(self, macro: Path) -> RunningSubprocess:
         """Start the program with `/runmacro:"macro"` and return at once."""
-        return RunningSubprocess(self, self._next_setup(), [f'/runmacro:"{macro}"'])
+        return RunningSubprocess(self, self.next_setup(), [f'/runmacro:"{macro}"'])
 
 
 class RunningSubprocess:

@@ -1,0 +1,151 @@
+"""A 2DES scan: from the run file to its maps, what beats in them, and the picture."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...analysis.twodes.coherences import Coherences, find_coherences
+from ...analysis.twodes.phase_cycling import scheme
+from ...analysis.twodes.scan import Block, ScanPlan, TwoDScanData
+from ...analysis.twodes.spectra import Maps, RotatingFrame
+from ...analysis.twodes.units import FS_PER_CM
+from ...formats.errors import FileFormatError
+from ...formats.run_file import RunFile
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+BEATS_CM = (120.0, 480.0, 850.0)
+LEAST_T2 = 40
+"""With fewer t2 nothing is said of beats."""
+
+
+class TwoDScanAnalysis:
+    """A 2DES scan, analyzed."""
+
+    def __init__(self, run: RunFile) -> None:
+        self._run = run
+        self.data = scan_of(run)
+        self.maps: Maps = self.data.maps()
+
+    @cached_property
+    def coherences(self) -> Coherences | None:
+        """What beats; None where t2 is too short or too coarse to tell."""
+        t2 = self.maps.t2_fs
+        if len(t2) < LEAST_T2 or max(BEATS_CM) > FS_PER_CM / (2 * float(np.diff(t2).mean())):
+            return None
+        return find_coherences(self.maps, w2_cm=BEATS_CM)
+
+    def summary(self) -> dict[str, Any]:
+        """The results as one JSON object."""
+        found: dict[str, Any] = {
+            "kind": self._run.kind,
+            "status": self._run.status,
+            "t1_points": len(self.data.plan.t1_fs),
+            "t2_points": len(self.maps.t2_fs),
+            "phase_cycling": self.data.plan.scheme.name,
+            "rotating_frame": self.data.plan.frame.g,
+            "carrier_cm": self.data.plan.frame.carrier_cm,
+            "strongest": dict(zip(("w1_cm", "w3_cm"), _strongest(self.maps), strict=True)),
+        }
+        if self.coherences:
+            found["global_fit"] = [
+                {
+                    "w2_cm": beat.w2_cm.value,
+                    "w2_err_cm": beat.w2_cm.error,
+                    "dephasing_fs": beat.dephasing_fs.value,
+                    "dephasing_err_fs": beat.dephasing_fs.error,
+                    "largest_amplitude": float(np.abs(beat.amplitude).max()),
+                }
+                for beat in self.coherences.fit.beats
+            ]
+            found["beating_maps"] = [
+                {
+                    "w2_cm": beat.w2_cm,
+                    "strongest_w1_cm": beat.strongest[0],
+                    "strongest_w3_cm": beat.strongest[1],
+                    "amplitude": float(beat.amplitude.max()),
+                }
+                for beat in self.coherences.maps
+            ]
+        return found
+
+    def print(self, console: Console) -> None:
+        """Print where the signal is and what beats, as a short table."""
+        from rich.table import Table
+
+        plan, (w1, w3) = self.data.plan, _strongest(self.maps)
+        console.print(
+            f"{len(self.maps.t2_fs)} maps of {len(plan.t1_fs)} t1 x {plan.scheme.steps} phases; "
+            f"absorptive maximum at (w1, w3) = ({w1:.0f}, {w3:.0f}) cm-1"
+        )
+        if self.coherences is None:
+            console.print("too few t2, or too coarse ones, to look for beats")
+            return
+        table = Table(box=None, pad_edge=False)
+        for title in ("beat of the global fit (cm-1)", "dephasing time of the global fit (fs)"):
+            table.add_column(title)
+        for beat in self.coherences.fit.beats:
+            table.add_row(
+                f"{beat.w2_cm.value:+.2f} ± {beat.w2_cm.error:.2f}",
+                f"{beat.dephasing_fs.value:.1f} ± {beat.dephasing_fs.error:.1f}",
+            )
+        console.print(table)
+
+    def draw(self, path: Path) -> None:
+        """Draw the maps, the beating maps and the traces."""
+        from ...analysis.figures.twodes import draw_twod
+
+        header = self._run.header
+        title = header["title"] + (" [SIMULATED]" if header["simulated"] else "")
+        ended = "" if self._run.status == "finished" else f" – run {self._run.status}"
+        draw_twod(path, self.maps, self.coherences, title=title + ended)
+
+    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Traces along t2 at the addresses, with their spectra."""
+        found: dict[str, dict[str, NDArray[Any]]] = {}
+        for trace in self.coherences.traces if self.coherences else ():
+            where = f"{trace.w1_cm:.0f}_{trace.w3_cm:.0f}"
+            found[f"trace_{where}"] = {
+                "t2_fs": trace.t2_fs,
+                "real": trace.signal.real,
+                "imaginary": trace.signal.imag,
+            }
+            found[f"beats_{where}"] = {
+                "w2_cm": trace.spectrum.w2_cm,
+                "amplitude": np.abs(trace.spectrum.spectrum),
+            }
+        return found
+
+
+def scan_of(run: RunFile) -> TwoDScanData:
+    """The signals of a stored scan; raises FileFormatError where not one block was finished."""
+    header, parameters = run.header, run.header["parameters"]
+    blocks = run.groups("block")
+    if not blocks:
+        raise FileFormatError(f"{run.path}: not one t2 was finished ({header['status_reason']})")
+    data = TwoDScanData(
+        ScanPlan(
+            t1_fs=parameters["t1_step_fs"] * np.arange(parameters["t1_points"]),
+            scheme=scheme(parameters["cycling"]),
+            frame=RotatingFrame(parameters["rotating_frame"], parameters["carrier_cm"]),
+            pixel_cm=np.array(header["pixel_cm"]),
+            lo_lead_fs=header["lo_lead_fs"],
+            band_cm=(parameters["lowest_cm"], parameters["highest_cm"]),
+        )
+    )
+    for block in blocks:
+        data.add(Block(block["t2_fs"], block["counts"], block["lo_counts"]))
+    return data
+
+
+def _strongest(maps: Maps) -> tuple[float, float]:
+    """Address of the largest absorptive signal of all t2."""
+    strongest = maps.absorptive.max(axis=0)
+    k1, k3 = np.unravel_index(int(np.argmax(strongest)), strongest.shape)
+    return float(maps.w1_cm[k1]), float(maps.w3_cm[k3])
