@@ -41,12 +41,12 @@ class RunningTrace:
         return self._joined * self._base_s
 
     @property
-    def time_s(self) -> NDArray[np.float64]:
+    def time_s(self) -> NDArray[np.floating]:
         """Centres of the whole bins, in seconds, shape (bins,)."""
         return (np.arange(len(self._counts)) + 0.5) * self.bin_s
 
     @property
-    def rate_hz(self) -> NDArray[np.float64]:
+    def rate_hz(self) -> NDArray[np.floating]:
         """Count rate in each of them, shape (bins,)."""
         return self._counts / self.bin_s
 
@@ -77,11 +77,11 @@ class RunningTrace:
 class LiveFlidPoints:
     """The newest FLID points; arrays of one length."""
 
-    time_s: NDArray[np.float64]
-    net_rate_hz: NDArray[np.float64]
+    time_s: NDArray[np.floating]
+    net_rate_hz: NDArray[np.floating]
     """Background subtracted."""
-    lifetime_ns: NDArray[np.float64]
-    potential_v: NDArray[np.float64]
+    lifetime_ns: NDArray[np.floating]
+    potential_v: NDArray[np.floating]
     """Commanded; nan where it is not known."""
 
 
@@ -92,8 +92,8 @@ class LiveFlid:
         self,
         engine: EngineSettings,
         calibration: Calibration,
-        lifetime_edges_ns: NDArray[np.float64],
-        rate_edges_hz: NDArray[np.float64],
+        lifetime_edges_ns: NDArray[np.floating],
+        rate_edges_hz: NDArray[np.floating],
     ) -> None:
         self._engine, self._calibration = engine, calibration
         self.lifetime_edges_ns, self.rate_edges_hz = lifetime_edges_ns, rate_edges_hz
@@ -106,12 +106,12 @@ class LiveFlid:
         self.counts: NDArray[np.int64] = np.zeros(shape, np.int64)
         """FLID bins per cell, shape (lifetime, rate)."""
         self._biased: NDArray[np.int64] = np.zeros(shape, np.int64)
-        self._bias_sum_v: NDArray[np.float64] = np.zeros(shape)
+        self._bias_sum_v: NDArray[np.floating] = np.zeros(shape)
         self.points = LiveFlidPoints(*(np.zeros(0) for _ in range(4)))
         """Those of the last `add`."""
 
     @property
-    def mean_potential_v(self) -> NDArray[np.float64]:
+    def mean_potential_v(self) -> NDArray[np.floating]:
         """Mean potential of each cell, shape (lifetime, rate); nan where there is none."""
         return np.where(self._biased > 0, self._bias_sum_v / np.maximum(self._biased, 1), np.nan)
 
@@ -121,7 +121,7 @@ class LiveFlid:
         return self._next * self._engine.flid_bin_s
 
     def add(
-        self, snapshot: EngineSnapshot, time_s: NDArray[np.float64], potential_v: NDArray[np.float64]
+        self, snapshot: EngineSnapshot, time_s: NDArray[np.floating], potential_v: NDArray[np.floating]
     ) -> None:
         """Take the FLID bins that are new in a snapshot; the potential is known at rising times `time_s`."""
         first = round(snapshot.flid_start_s / snapshot.flid_bin_s)
@@ -140,7 +140,7 @@ class LiveFlid:
         self.points = LiveFlidPoints(centre_s, net_hz, found.lifetime_ns, at_v)
         self._count(self.points)
 
-    def spread(self, histograms: NDArray[np.uint32]) -> NDArray[np.float64]:
+    def spread(self, histograms: NDArray[np.uint32]) -> NDArray[np.floating]:
         """The sum of FLID histograms as a decay at full resolution; within a bin it is flat."""
         edges = self._estimator.edges_bins
         return np.repeat(histograms.sum(axis=0) / np.diff(edges), np.diff(edges))

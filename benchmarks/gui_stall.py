@@ -106,7 +106,8 @@ def report_stalls(beats: np.ndarray, views: np.ndarray, memory: list[tuple[float
     late_ms = np.diff(beats) * 1e3 - TIMER_MS
     shares = (50, 99, 99.9, 100)
     told = ", ".join(
-        f"{share:g} %: {value:.1f} ms" for share, value in zip(shares, np.percentile(late_ms, shares), strict=True)
+        f"{share:g} %: {value:.1f} ms"
+        for share, value in zip(shares, np.percentile(late_ms, shares), strict=True)
     )
     wall_s = beats[-1] - beats[0]
     print(f"event loop late by ({len(late_ms)} beats in {wall_s:.1f} s) {told}")

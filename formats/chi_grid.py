@@ -22,17 +22,24 @@ OCPT = "Open Circuit Potential - Time"
 KNOWN_TECHNIQUES = (CV, LSV, CA, IT, STEP, OCPT)
 
 _DOUBLINGS = 20
+_MOST_SEGMENTS = 10_000
+_MOST_ROWS = 1 << 40
 
 
 def parameter(parameters: Mapping[str, str], name: str) -> float | None:
     """The number printed for `name`, matched on the text before its unit, or None."""
     for key, value in parameters.items():
         if key.partition(" (")[0] == name:
-            try:
-                return float(value)
-            except ValueError:
-                return None
+            return _finite(value)
     return None
+
+
+def _finite(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def row_interval_s(technique: str | None, parameters: Mapping[str, str]) -> float | None:
@@ -50,13 +57,22 @@ def segment_rows(parameters: Mapping[str, str]) -> list[int] | None:
     segments, interval = parameter(parameters, "Segment"), parameter(parameters, "Sample Interval")
     if initial is None or high is None or low is None or not segments or not interval:
         return None
+    if not 1 <= segments <= _MOST_SEGMENTS:
+        return None
     final = parameter(parameters, "Final E")
     vertices = [high, low] if parameters.get("Init P/N", "P").upper() == "P" else [low, high]
     ends = [vertices[k % 2] for k in range(int(segments))]
     if final is not None:
         ends[-1] = final
     starts = [initial, *ends[:-1]]
-    return [round(abs(end - start) / interval) for start, end in zip(starts, ends, strict=True)]
+    rows = [_rows(abs(end - start), interval) for start, end in zip(starts, ends, strict=True)]
+    return None if None in rows else [n for n in rows if n is not None]
+
+
+def _rows(extent: float, interval: float) -> int | None:
+    """How many intervals an extent has; None for a number that no memory holds."""
+    rows = abs(extent / interval)
+    return round(rows) if rows < _MOST_ROWS else None
 
 
 def planned_rows(technique: str | None, parameters: Mapping[str, str]) -> int | None:
@@ -66,7 +82,7 @@ def planned_rows(technique: str | None, parameters: Mapping[str, str]) -> int | 
         return None if rows is None else sum(rows)
     interval = parameter(parameters, "Sample Interval")
     extent = _extent(technique, parameters)
-    return round(extent / interval) if interval and extent is not None else None
+    return _rows(extent, interval) if interval and extent is not None else None
 
 
 def _extent(technique: str | None, parameters: Mapping[str, str]) -> float | None:
@@ -85,9 +101,11 @@ def _extent(technique: str | None, parameters: Mapping[str, str]) -> float | Non
         case "Amperometric i-t Curve" | "Open Circuit Potential - Time":
             return product("Run Time")
         case "Multi-Potential Steps":
-            steps_s = [float(v) for k, v in parameters.items() if k.startswith("T") and k.endswith("(s)")]
+            steps_s = [_finite(v) for k, v in parameters.items() if k.startswith("T") and k.endswith("(s)")]
             cycles = parameter(parameters, "Cycle")
-            return sum(steps_s) * cycles if steps_s and cycles is not None else None
+            if None in steps_s or not steps_s or cycles is None:
+                return None
+            return sum(step_s for step_s in steps_s if step_s is not None) * cycles
     return None
 
 

@@ -37,8 +37,8 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _DATE = re.compile(r"([A-Z][a-z]{2})[a-z]*\.? +(\d{1,2}), +(\d{4}) +(\d{1,2}):(\d\d):(\d\d)\s*$")
 _MEMO = re.compile(r"(File|Data Source|Instrument Model|Header|Note): ?(.*)$")
 _PAIR = re.compile(r"(\S.*?) = ?(.*)$")
-_BLOCK = re.compile(r"(Segment (\d+)|Forward|Reverse):\s*$")
-_CHANNEL = re.compile(r"(?:Channel|Current) (\d+):\s*$")
+_BLOCK = re.compile(r"(Segment (\d{1,9})|Forward|Reverse):\s*$")
+_CHANNEL = re.compile(r"(?:Channel|Current) (\d{1,9}):\s*$")
 _COLUMN = re.compile(r"[A-Za-z][\w'\" .()-]*/[A-Za-z%]+$")
 _SIGNS_OF_CHI = ("Instrument Model:", "Data Source:", "Sensitivity (A/V)", "Sample Interval (")
 

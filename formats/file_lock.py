@@ -44,7 +44,7 @@ class Owner:
     """Process id and birth of a program that the owner has started and that may outlive it."""
 
     def __str__(self) -> str:
-        return f"process {self.pid or 'unknown'} on {self.host or 'this computer'} since {self.since or 'unknown'}"
+        return f"process {self.pid} on {self.host} since {self.since}"
 
 
 class FileLock:

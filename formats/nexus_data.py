@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from .errors import FileFormatError
 from .gridded import GridAxis, Gridded, identifier, last_part
-from .h5_tree import write_tree
+from .h5_tree import DAMAGES, child, read_all, write_tree
 
+_DEEPEST = 20
 _ABOUT = ("kind", "created", "source")
 
 
@@ -76,7 +77,7 @@ def read_nexus(path: Path) -> tuple[Gridded, ...]:
                 if data := _read_group(group):
                     found[data.name] = _together(found[data.name], data) if data.name in found else data
             return tuple(found.values())
-    except (OSError, ValueError) as error:
+    except DAMAGES as error:
         raise FileFormatError(f"{path}: is damaged or no NeXus file: {error}") from error
 
 
@@ -104,7 +105,10 @@ def _nexus_data(data: Gridded, name: str, values: NDArray[Any]) -> dict[str, Any
 def _nexus_groups(file: h5py.Group) -> Iterator[h5py.Group]:
     """Depth first; in each group the one to be shown before the others."""
     names = sorted(file, key=lambda name: name != file.attrs.get("default"))
-    for item in (file[name] for name in names):
+    if str(file.name).count("/") > _DEEPEST:
+        raise FileFormatError(f"{file.file.filename}: {file.name} is a group in groups without end")
+    for name in names:
+        item = file.get(name) if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
         if isinstance(item, h5py.Group):
             if item.attrs.get("NX_class") == "NXdata":
                 yield item
@@ -115,18 +119,22 @@ def _nexus_groups(file: h5py.Group) -> Iterator[h5py.Group]:
 def _read_group(group: h5py.Group) -> Gridded | None:
     signal = str(group.attrs.get("signal", ""))
     names = np.atleast_1d(group.attrs.get("axes", [])).tolist()
-    if not all(isinstance(group.get(name), h5py.Dataset) for name in [signal, *names]):
-        return None
     others = np.atleast_1d(group.attrs.get("auxiliary_signals", [])).tolist()
-    signals = {name: np.asarray(group[name]) for name in [signal, *others]}
+    if not all(name in group for name in [signal, *others, *names]):
+        return None
+    stored = {name: child(group, name) for name in [signal, *others, *names]}
+    datasets = {name: each for name, each in stored.items() if isinstance(each, h5py.Dataset)}
+    if len(datasets) < len(stored) or any(each.dtype.kind not in "biufc" for each in datasets.values()):
+        return None
+    arrays = {name: np.asarray(read_all(each)) for name, each in datasets.items()}
     parts = PurePosixPath(str(group.name)).parts[1:]
     own = parts[-1] == signal and len(parts) > 1  # as `nexus_entry` lays them out
     entry = group.parent if own else group
     try:
         return Gridded(
             identifier("_".join(parts[:-1] if own else parts)),
-            tuple(_axis(group[name], name) for name in names),
-            signals,
+            tuple(_axis(stored[name], name, arrays[name]) for name in names),
+            {name: arrays[name] for name in [signal, *others]},
             str(entry.attrs.get("title", "")),
             {key: str(entry.attrs[key]) for key in _ABOUT if key in entry.attrs},
         )
@@ -134,10 +142,10 @@ def _read_group(group: h5py.Group) -> Gridded | None:
         return None
 
 
-def _axis(dataset: Any, name: str) -> GridAxis:
+def _axis(dataset: h5py.Group | h5py.Dataset, name: str, values: NDArray[Any]) -> GridAxis:
     units = str(dataset.attrs.get("units", ""))
     long_name = str(dataset.attrs.get("long_name", "")).removesuffix(f" ({units})")
-    return GridAxis(name, np.asarray(dataset), units, "" if long_name == name else long_name)
+    return GridAxis(name, values, units, "" if long_name == name else long_name)
 
 
 def _together(known: Gridded, more: Gridded) -> Gridded:

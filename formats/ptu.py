@@ -31,6 +31,7 @@ BLOCK_WORDS = 1 << 17
 _MAGIC = b"PQTTTR\0\0"
 _VERSION = b"1.0.00\0\0"
 _RECORD_BYTES = 4
+_LONGEST_S = 4e5
 _TAGS_OF_THE_WRITER = {
     "Measurement_Mode",
     "Measurement_SubMode",
@@ -84,8 +85,12 @@ class PtuFile:
             yield self.words[start : start + size]
 
     def events(self) -> TttrBlock:
-        """All events of the file at once (about 11 bytes per photon)."""
-        return TttrDecoder(self.record_type).decode(self.words)
+        """All events of the file at once (11 bytes per photon); raises FileFormatError past 111 hours."""
+        decoder = TttrDecoder(self.record_type)
+        events = decoder.decode(self.words)
+        if decoder.last_time * self.time_unit_s > _LONGEST_S:
+            raise FileFormatError(f"{self.path} says that it was recorded for longer than any counter can")
+        return events
 
 
 def read_ptu_header(path: AnyPath) -> PtuHeader:

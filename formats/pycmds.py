@@ -1,8 +1,8 @@
 """Text files of two acquisition programs of multidimensional spectroscopy: PyCMDS and KENT.
 
 PyCMDS (Wright group, Madison) writes a header of `# key: value` lines, lists in brackets with tabs, then one
-row per point: the indices along the scanned axes, the time, the reading of every motor, and the channels. KENT,
-its forerunner, writes rows alone, one file per line of the scan. Both are described after their files.
+row per point: the indices along the scanned axes, the time, the reading of every motor, and the channels.
+KENT, its forerunner, writes rows alone, one file per line of the scan. Both are described after their files.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from .gridded import GridAxis, Gridded, identifier
 PYCMDS_START = b"# PyCMDS version:"
 KENT_AXES = ("w1", "w2", "wm", "d1", "d2")
 KENT_SIGNALS = ("signal", "OPA1", "OPA2")
-_KENT_NEEDED = ("axis names", "axis units", "kind", "name", "data name", "data origin", "file created")
-_UNITS = {"w": "cm-1", "d": "ps"}
+_KENT_UNITS = {"w": "cm-1", "d": "ps"}
 _NEEDED = ("axis names", "axis units", "kind", "name", "data name", "data origin", "file created")
 _UNITS = {"wn": "cm-1", "None": ""}
 

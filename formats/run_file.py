@@ -17,6 +17,7 @@ With photons in it, it is a Photon-HDF5 file. What is qdlab's own stands in `/us
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -29,18 +30,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import FileFormatError
-from .h5_tree import read_tree
+from .file_lock import FileLock, HeldError
+from .h5_tree import DAMAGES, child, read_all, read_tree
 from .photon_hdf5 import read_photons
-from .photon_packing import INDEX_WORDS, OWN, PhotonPacking, StoredEvents
+from .photon_packing import INDEX_WORDS, OWN, WORDS_FILE, PhotonPacking, StoredEvents
 from .tttr import RecordType, TttrDecoder
 
 PART_SUFFIX = ".part"
 POTENTIOSTAT_ARRAYS = ("time_s", "potential_v", "current_a", "overload")
 LEFTOVERS = "leftovers"
+LOCK, GUARDIAN_LOG = "run.lock", "guardian.txt"
+"""In the part folder: held while the run goes on, and what the guardian did when it had to."""
 GROUPS = "groups"
 """Folder of the part folder with one file NAME.NNNN.h5 per group NAME/NNNN of the run file."""
+_WORDS_AT_ONCE = 1 << 22
 _LONGEST_WRAP = 1 << 16
 """A record lies less than this behind the overflows before it, in any T3 format."""
+LONGEST_S = 4e5
+"""No counter measures longer; a TimeHarp 260 takes 100 hours."""
+_LONGEST_PERIOD_S = 1e-3
+_MOST_INPUTS = 64
+_HEADER_TYPES = {
+    "kind": str, "status": str, "status_reason": str, "title": str, "sample": str, "simulated": bool,
+    "parameters": dict, "station": dict, "versions": dict, "warnings": list,
+}  # fmt: skip
+"""What every header holds."""
 _NO_MICRO_TIMES = np.empty(0, np.uint16)
 
 
@@ -81,23 +95,48 @@ def write_run_file(part: Path, packing: PhotonPacking | None = None) -> Path:
         for stored in sorted((part / GROUPS).glob("*.h5")):
             with h5py.File(stored) as tree:
                 file.copy(tree["/"], own, stored.stem.replace(".", "/"))
-        own["log"] = (part / "log.txt").read_text(encoding="utf-8")
+        own["log"] = "".join(
+            file.read_text(encoding="utf-8", errors="replace")
+            for file in (part / "log.txt", part / GUARDIAN_LOG)
+            if file.exists()
+        )
         if (part / "truth.h5").exists():
             with h5py.File(part / "truth.h5") as truth:
                 file.copy(truth["/"], own, "truth")
-    with h5py.File(temporary) as file:
-        found = len(_dataset(file, "photon_data/timestamps")) if "photon_data" in file else 0
-    if found != photons:
-        raise OSError(f"{temporary}: holds {found} photons where {photons} were written; {part} was kept")
+    _verify(temporary, part, photons)
     os.replace(temporary, path)
     shutil.rmtree(part)
     return path
 
 
+def _verify(temporary: Path, part: Path, photons: int) -> None:
+    """Read back what was written and compare it with the part folder; raises OSError when they differ."""
+    with temporary.open("rb+") as written:
+        os.fsync(written.fileno())
+    with h5py.File(temporary) as file:
+        found = len(_dataset(file, "photon_data/timestamps")) if "photon_data" in file else 0
+        if found != photons:
+            raise OSError(f"{temporary}: holds {found} photons where {photons} were written; {part} was kept")
+        records, expected = (
+            len(_group(file, f"{OWN}/potentiostat")),
+            len(list(part.glob("potentiostat_*.json"))),
+        )
+        if records != expected:
+            raise OSError(f"{temporary}: holds {records} records of {expected}; {part} was kept")
+        if "photon_data" not in file:
+            return
+        stored, spool = _dataset(file, f"{OWN}/words"), part / WORDS_FILE
+        for start in range(0, len(stored), _WORDS_AT_ONCE):
+            words = np.fromfile(spool, "<u4", _WORDS_AT_ONCE, offset=4 * start)
+            if not np.array_equal(stored[start : start + len(words)], words):
+                raise OSError(f"{temporary}: its words differ from {spool}; both were kept")
+
+
 def recover_run(part: Path) -> Path:
     """Make a whole run file, status `recovered`, of what an interrupted run left; returns its path.
 
-    Raises FileFormatError when `part` is not such a folder, FileExistsError when the run file exists.
+    Raises FileFormatError when `part` is not such a folder or the run still goes on, FileExistsError when the
+    run file exists.
     """
     header_file = part / "header.json"
     if part.suffix != PART_SUFFIX or not header_file.is_file():
@@ -106,6 +145,12 @@ def recover_run(part: Path) -> Path:
         )
     if part.with_suffix(".h5").exists():
         raise FileExistsError(f"{part.with_suffix('.h5')}: exists already, so {part} was left as it is")
+    lock = FileLock(part / LOCK, f"the run {part}")
+    try:
+        lock.acquire()
+    except HeldError as error:
+        raise FileFormatError(str(error)) from None
+    lock.release()
     header = json.loads(header_file.read_text(encoding="utf-8"))
     if header["status"] == "running":
         header |= {"status": "recovered", "status_reason": "the program ended before the run did"}
@@ -117,7 +162,7 @@ def _write_potentiostat(group: h5py.Group, part: Path) -> None:
     for k, about_file in enumerate(sorted(part.glob("potentiostat_*.json"))):
         record = group.create_group(f"{k:04d}")
         record.attrs["about"] = about_file.read_text(encoding="utf-8")
-        with np.load(about_file.with_suffix(".npz")) as arrays:
+        with np.load(about_file.with_suffix(".npz"), allow_pickle=False) as arrays:
             for name in POTENTIOSTAT_ARRAYS:
                 record[name] = arrays[name]
         vendor = record.create_group("vendor")
@@ -165,12 +210,17 @@ class StoredPhotons:
     @cached_property
     def words(self) -> NDArray[np.uint32]:
         """The counter's own records, memory-mapped (read-only)."""
-        with h5py.File(self.path) as file:
-            stored = _dataset(file, f"{OWN}/words")
-            offset, n_words = stored.id.get_offset(), len(stored)
-            if offset is None:  # empty, or repacked by another program
-                return stored[:]
-        return np.asarray(np.memmap(self.path, "<u4", "r", offset, (n_words,)))
+        try:
+            with h5py.File(self.path) as file:
+                stored = _dataset(file, f"{OWN}/words")
+                offset, n_words = stored.id.get_offset(), len(stored)
+                if stored.dtype != np.dtype("<u4") or stored.ndim != 1:
+                    raise FileFormatError(f"{self.path}: its words are no row of 32-bit words")
+                if offset is None:  # empty, or repacked by another program
+                    return read_all(stored)
+            return np.asarray(np.memmap(self.path, "<u4", "r", offset, (n_words,)))
+        except DAMAGES as error:
+            raise FileFormatError(f"{self.path}: its words cannot be read: {error}") from error
 
     def between(self, first_sync: int, end_sync: int) -> StoredEvents:
         """The photons of the laser pulses `first_sync` <= number < `end_sync`."""
@@ -192,8 +242,11 @@ class StoredPhotons:
     def events(self) -> StoredEvents:
         """All photons."""
         if self.words_overflow is None:
-            with h5py.File(self.path) as file:
-                photons = read_photons(file)
+            try:
+                with h5py.File(self.path) as file:
+                    photons = read_photons(file)
+            except DAMAGES as error:
+                raise FileFormatError(f"{self.path}: its photons cannot be read: {error}") from error
             if photons.nanotimes is None:
                 raise FileFormatError(f"{self.path}: its photons have no micro times")
             return StoredEvents(photons.timestamps, photons.nanotimes, photons.detectors)
@@ -221,8 +274,15 @@ class StoredPhotons:
         if len(words) and self.words_overflow is not None:
             decoder = TttrDecoder(self.record_type, int(self.words_overflow[first]))
             for start in range(0, len(words), INDEX_WORDS):
-                n = photons.put(decoder.decode(words[start : start + INDEX_WORDS]), n)
+                block = decoder.decode(words[start : start + INDEX_WORDS])
+                if n + len(block.time) > self.n_photons or decoder.last_time > self._last_sync:
+                    raise FileFormatError(f"{self.path}: its words hold more photons or time than it says")
+                n = photons.put(block, n)
         return photons.part(0, n)
+
+    @property
+    def _last_sync(self) -> float:
+        return self.duration_s / self.sync_period_s + _LONGEST_WRAP
 
 
 def _inside(events: StoredEvents, first_sync: int, end_sync: int) -> StoredEvents:
@@ -251,10 +311,15 @@ class RunFile:
 
     def groups(self, name: str) -> list[dict[str, Any]]:
         """What the run's procedure stored as `name`, in order: arrays and attributes by their names."""
-        with h5py.File(self.path) as file:
-            own = _group(file, OWN)
-            stored = _group(own, name) if name in own else {}
-            return [read_tree(_group(_group(own, name), number)) for number in sorted(stored)]
+        try:
+            with h5py.File(self.path) as file:
+                own = _group(file, OWN)
+                if name not in own:
+                    return []
+                stored = _group(own, name)
+                return [read_tree(_group(stored, number)) for number in sorted(stored)]
+        except DAMAGES as error:
+            raise FileFormatError(f"{self.path}: its {name} cannot be read: {error}") from error
 
 
 def is_hdf5(path: Path) -> bool:
@@ -270,51 +335,93 @@ def read_run_file(path: Path) -> RunFile:
             if OWN not in file:
                 raise FileFormatError(f"{path}: is HDF5, but holds no qdlab run (no group {OWN})")
             own = _group(file, OWN)
-            header = json.loads(str(own.attrs["header"]))
+            header = _header(path, own)
             records = _group(own, "potentiostat")
             return RunFile(
                 path,
                 header,
-                _dataset(own, "log").asstr()[()],
+                str(_dataset(own, "log").asstr()[()]),
                 _read_photons(path, file, header) if "photon_data" in file else None,
                 [_read_record(_group(records, name)) for name in sorted(records)],
             )
-    except (OSError, KeyError, json.JSONDecodeError) as error:
-        raise FileFormatError(f"{path}: is damaged or not a run file: {error}") from error
+    except DAMAGES as error:
+        raise FileFormatError(f"{path}: is damaged or not a run file: {_one_line(error)}") from error
+
+
+def _header(path: Path, own: h5py.Group) -> dict[str, Any]:
+    """The header, with what every run has of the types that it has."""
+    header = json.loads(str(own.attrs["header"]))
+    for key, kind in _HEADER_TYPES.items():
+        if not isinstance(header, dict) or not isinstance(header.get(key), kind):
+            raise FileFormatError(f"{path}: is damaged: its header has no {key!r} of the right type")
+    return header
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def _read_photons(path: Path, file: h5py.File, header: dict[str, Any]) -> StoredPhotons:
     own, about = _group(file, OWN), header["photons"]
-    return StoredPhotons(
+    n_words = len(_dataset(own, "words")) if "words" in own else None
+    photons = StoredPhotons(
         path=path,
         record_type=RecordType(about["record_type"]),
         n_photons=len(_dataset(file, "photon_data/timestamps")),
-        marker_sync=_dataset(own, "markers/timestamps")[:],
-        marker_bits=_dataset(own, "markers/bits")[:],
+        marker_sync=_row(own, "markers/timestamps", np.int64),
+        marker_bits=_row(own, "markers/bits", np.uint8),
         sync_period_s=about["sync_period_s"],
         resolution_s=about["resolution_s"],
         duration_s=float(_dataset(file, "acquisition_duration")[()]),
         n_inputs=about["n_inputs"],
         start_s=about["start_s"],
-        words_overflow=_dataset(own, "words_overflow")[:] if "words_overflow" in own else None,
+        words_overflow=_row(own, "words_overflow", np.int64) if "words_overflow" in own else None,
     )
+    if not (
+        0 < photons.sync_period_s <= _LONGEST_PERIOD_S
+        and 0 < photons.resolution_s <= _LONGEST_PERIOD_S
+        and 0 <= photons.duration_s <= LONGEST_S
+        and 1 <= photons.n_inputs <= _MOST_INPUTS
+        and math.isfinite(photons.start_s)
+        and len(photons.marker_sync) == len(photons.marker_bits)
+    ):
+        raise FileFormatError(
+            f"{path}: is damaged: its photons have no possible time scale, inputs or markers"
+        )
+    if photons.words_overflow is not None and len(photons.words_overflow) != -(
+        -(n_words or 0) // INDEX_WORDS
+    ):
+        raise FileFormatError(f"{path}: is damaged: the index of its words does not fit them")
+    return photons
 
 
 def _read_record(group: h5py.Group) -> StoredPotentiostatRecord:
-    time_s, potential_v, current_a, overload = (_dataset(group, name)[:] for name in POTENTIOSTAT_ARRAYS)
+    time_s, potential_v, current_a = (_row(group, name, np.float64) for name in POTENTIOSTAT_ARRAYS[:3])
+    overload = _row(group, POTENTIOSTAT_ARRAYS[3], np.bool_)
     about = json.loads(str(group.attrs["about"]))
+    lengths = {len(column) for column in (time_s, potential_v, current_a, overload)}
+    if len(lengths) > 1 or not isinstance(about, dict):
+        raise KeyError(f"{group.name} has columns of different lengths, or does not say what it is")
     return StoredPotentiostatRecord(about, time_s, potential_v, current_a, overload)
 
 
+def _row(parent: h5py.Group, name: str, dtype: type[np.generic]) -> NDArray[Any]:
+    """A dataset of one dimension and this type."""
+    found = _dataset(parent, name)
+    if found.ndim != 1 or found.dtype != dtype:
+        raise KeyError(f"{name} is {found.dtype} of shape {found.shape}, not a row of {np.dtype(dtype)}")
+    return read_all(found)
+
+
 def _group(parent: h5py.Group, name: str) -> h5py.Group:
-    found = parent[name]
+    found = child(parent, name)
     if not isinstance(found, h5py.Group):
         raise KeyError(f"{name} is not a group")
     return found
 
 
 def _dataset(parent: h5py.Group, name: str) -> Any:
-    found = parent[name]
+    found = child(parent, name)
     if not isinstance(found, h5py.Dataset):
         raise KeyError(f"{name} is not a dataset")
     return found

@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 
 from .errors import FileFormatError
 from .gridded import GridAxis, Gridded, identifier, last_part
+from .h5_tree import DAMAGES, child, read_all
 from .spectral_units import converted
 
 WT5_VERSION = "1.0.3"
+_DEEPEST = 20
 _TO_TOKEN = {"cm-1": "wn", "degC": "deg_C", "": None}
 _FROM_TOKEN = {"wn": "cm-1", "wavenumber": "cm-1", "deg_C": "degC", "None": "", None: ""}
 _OPERATORS = {"__d__": "/", "__e__": "=", "__m__": "-", "__p__": "+", "__t__": "*"}
@@ -120,7 +122,7 @@ def read_wt5(path: Path) -> tuple[Wt5Data, ...]:
             if _text(file.attrs.get("class")) not in ("Data", "Collection"):
                 raise FileFormatError(f"{path}: is HDF5, but its root is no wt5 data or collection")
             return tuple(_read_data(path, group, name) for name, group in _data_groups(file, ""))
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except DAMAGES as error:
         raise FileFormatError(f"{path}: is damaged or not a wt5 file: {error}") from error
 
 
@@ -152,9 +154,11 @@ def _data_groups(group: h5py.Group, name: str) -> Iterator[tuple[str, h5py.Group
         yield name or _text(group.attrs["name"]), group
         return
     for key in _listed(group, "item_names"):
-        child = group[key]
-        if isinstance(child, h5py.Group):
-            yield from _data_groups(child, f"{name}/{key}" if name else key)
+        item = child(group, key)
+        if name.count("/") > _DEEPEST:
+            raise KeyError(f"{name} is a collection in collections without end")
+        if isinstance(item, h5py.Group):
+            yield from _data_groups(item, f"{name}/{key}" if name else key)
 
 
 def _read_data(path: Path, group: h5py.Group, name: str) -> Wt5Data:
@@ -179,10 +183,10 @@ def _listed(group: h5py.Group, attribute: str) -> list[str]:
 
 
 def _values(group: h5py.Group, key: str) -> NDArray[Any]:
-    dataset = group[key]
+    dataset = child(group, key)
     if not isinstance(dataset, h5py.Dataset):
         raise KeyError(f"{key} is not a dataset")
-    return dataset[()]
+    return np.asarray(read_all(dataset))
 
 
 def _axis(identity: str) -> tuple[str, str]:

@@ -26,11 +26,11 @@ def run_gui(path: str | None = None) -> int:
     run_file = Path(path) if path is not None and Path(path).suffix == ".h5" else None
     window = LabWindow(None if run_file else path)
     Defects(window).catch()
-    signal.signal(signal.SIGINT, lambda *_: QtCore.QTimer.singleShot(0, window.close))
-    signal.signal(signal.SIGTERM, lambda *_: QtCore.QTimer.singleShot(0, window.close))
-    awake = QtCore.QTimer(interval=200)  # the interpreter sees signals only when it runs
-    awake.timeout.connect(lambda: None)
-    awake.start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: window.close())
+    awake = QtCore.QTimer()
+    awake.timeout.connect(lambda: None)  # the interpreter sees signals only when it runs
+    awake.start(200)
     window.show()
     if run_file is not None:
         window.open_path(run_file)

@@ -47,5 +47,5 @@ class Defects(QtCore.QObject):
         box.setWindowTitle("qdlab")
         box.setText(f"A defect of the program; what goes on goes on.\n\n{headline}")
         box.setDetailedText(details)
-        box.setAttribute(QtCore.Qt.WA_DeleteOnClose)
+        box.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
         box.open()

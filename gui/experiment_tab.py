@@ -11,8 +11,6 @@ from qtpy import QtCore, QtWidgets
 
 if TYPE_CHECKING:
     from ..formats.run_file import RunFile
-    from ..procedures.analyses import RunAnalysis
-    from ..procedures.rig_procedure import RigProcedure
     from ..procedures.station_monitor import StationMonitor
 
 
@@ -20,7 +18,7 @@ class ExperimentTab(QtWidgets.QWidget):
     """Base of all tabs. Work goes in `look` and `digest`, which no widget waits for; drawing in the others.
 
     `look` and `digest` are called in a thread of their own and must touch no widget; all other methods are
-    called in the GUI thread.
+    called in the GUI thread. A procedure and an analysis are of the classes that belong to the tab's `kinds`.
     """
 
     title: ClassVar[str] = ""
@@ -35,11 +33,11 @@ class ExperimentTab(QtWidgets.QWidget):
     def use_monitor(self, monitor: StationMonitor) -> None:
         """The station that is held from now on while no run does."""
 
-    def begin(self, procedure: RigProcedure) -> None:
+    def begin(self, procedure: Any) -> None:
         """A run of one of this tab's kinds is about to connect: prepare empty views."""
         self.clear()
 
-    def look(self, procedure: RigProcedure) -> Any:
+    def look(self, procedure: Any) -> Any:
         """What the views need of a run that goes on, at most ten times a second; None for nothing new.
 
         `procedure.photons` does not exist before the run has connected its instruments; until then this is
@@ -51,11 +49,11 @@ class ExperimentTab(QtWidgets.QWidget):
         """Draw what `look` returned; must take a few milliseconds only."""
         raise NotImplementedError(f"{type(self).__name__} must write show_live()")
 
-    def digest(self, run: RunFile, analysis: RunAnalysis) -> Any:
+    def digest(self, run: RunFile, analysis: Any) -> Any:
         """What `show_result` shall draw beside the analysis: downsampled arrays and the like."""
         return None
 
-    def show_result(self, run: RunFile, analysis: RunAnalysis, digested: Any = None) -> None:
+    def show_result(self, run: RunFile, analysis: Any, digested: Any = None) -> None:
         """Show a run that has ended, or a file that was opened."""
         raise NotImplementedError(f"{type(self).__name__} must write show_result()")
 

@@ -66,7 +66,9 @@ class ExperimentForm(QtWidgets.QWidget):
         self._pool = ThreadPoolExecutor(1, "preflight")
         self._asked = 0
         self._build()
-        self._timer = QtCore.QTimer(self, singleShot=True, interval=DEBOUNCE_MS)
+        self._timer = QtCore.QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(DEBOUNCE_MS)
         self._timer.timeout.connect(self._ask)
         self._answered.connect(self._show_verdict)
 
@@ -189,8 +191,8 @@ class ExperimentForm(QtWidgets.QWidget):
         self.title = QtWidgets.QLineEdit()
         self.title.setPlaceholderText("title of the run")
         self.rows = QtWidgets.QFormLayout()
-        self.rows.setFieldGrowthPolicy(QtWidgets.QFormLayout.AllNonFixedFieldsGrow)
-        self.rows.setLabelAlignment(QtCore.Qt.AlignLeft | QtCore.Qt.AlignVCenter)
+        self.rows.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.rows.setLabelAlignment(QtCore.Qt.AlignmentFlag.AlignLeft)
         self.rows.setHorizontalSpacing(10)
         self.rows.setVerticalSpacing(5)
         self.sequence = QtWidgets.QPlainTextEdit()
@@ -198,18 +200,21 @@ class ExperimentForm(QtWidgets.QWidget):
         self.sequence.setFixedHeight(56)
         self.sequence.setTabChangesFocus(True)
         self.sequence.textChanged.connect(self.ask_again)
-        self.repeats = QtWidgets.QSpinBox(minimum=1, maximum=MOST_REPEATS, prefix="repeats  ")
+        self.repeats = QtWidgets.QSpinBox()
+        self.repeats.setRange(1, MOST_REPEATS)
+        self.repeats.setPrefix("repeats  ")
         self.repeats.valueChanged.connect(self.ask_again)
-        self.verdict = QtWidgets.QLabel(wordWrap=True)
+        self.verdict = QtWidgets.QLabel()
+        self.verdict.setWordWrap(True)
         self.verdict.setMinimumHeight(64)
-        self.verdict.setAlignment(QtCore.Qt.AlignTop | QtCore.Qt.AlignLeft)
+        self.verdict.setAlignment(QtCore.Qt.AlignmentFlag.AlignTop)
         self.run_button = QtWidgets.QPushButton("Run")
         self.run_button.setObjectName("primary")
         self.run_button.setMinimumHeight(36)
-        self.run_button.clicked.connect(self.queue)
+        self.run_button.clicked.connect(self._clicked)
         head = QtWidgets.QFormLayout()
         head.setHorizontalSpacing(10)
-        head.setFieldGrowthPolicy(QtWidgets.QFormLayout.AllNonFixedFieldsGrow)
+        head.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         head.addRow("Experiment", self.choice)
         head.addRow("Title", self.title)
         inside = QtWidgets.QWidget()
@@ -222,9 +227,10 @@ class ExperimentForm(QtWidgets.QWidget):
         column.addWidget(self.sequence)
         column.addWidget(self.repeats)
         column.addStretch(1)
-        scroll = QtWidgets.QScrollArea(widgetResizable=True)
+        scroll = QtWidgets.QScrollArea()
+        scroll.setWidgetResizable(True)
         scroll.setFrameShape(QtWidgets.QFrame.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarAlwaysOff)
+        scroll.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(inside)
         foot = QtWidgets.QVBoxLayout()
         foot.setContentsMargins(10, 4, 10, 10)
@@ -258,6 +264,9 @@ class ExperimentForm(QtWidgets.QWidget):
             label.setWordWrap(True)
             self.rows.addRow(label, field)
 
+    def _clicked(self) -> None:
+        self.queue()
+
     def _load_chosen(self, source: str) -> None:
         from ..procedures.errors import ConfigError
 
@@ -270,10 +279,10 @@ class ExperimentForm(QtWidgets.QWidget):
         """Show which fields are wrong, and why."""
         wrong = self.wrong()
         for key, field in self.fields.items():
-            _set_property(field, "wrong", key in wrong)
+            set_property(field, "wrong", key in wrong)
             field.setToolTip(wrong.get(key) or _help(key, self.parameters[key]))
         problem = self.problem()
-        _set_property(self.sequence, "wrong", bool(problem) and not wrong)
+        set_property(self.sequence, "wrong", bool(problem) and not wrong)
         if problem:
             self._asked += 1  # an answer on its way is about something else
             self._tell(problem, allowed=False)
@@ -311,7 +320,7 @@ class ExperimentForm(QtWidgets.QWidget):
 
     def _tell(self, sentence: str, *, allowed: bool) -> None:
         self.verdict.setText(sentence)
-        _set_property(self.verdict, "verdict", "good" if allowed else "bad")
+        set_property(self.verdict, "verdict", "good" if allowed else "bad")
         self.run_button.setEnabled(allowed)
         self.judged.emit(allowed)
 
@@ -345,7 +354,7 @@ def _field(parameter: Parameter) -> QtWidgets.QLineEdit | QtWidgets.QComboBox:
 
 
 def _label(parameter: Parameter) -> str:
-    units = (parameter.units or "").replace("um", "µm")
+    units = (getattr(parameter, "units", None) or "").replace("um", "µm")
     return f"{parameter.name} ({units})" if units else parameter.name
 
 
@@ -382,9 +391,9 @@ def _rule() -> QtWidgets.QFrame:
     return line
 
 
-def _set_property(widget: QtWidgets.QWidget, name: str, value: object) -> None:
+def set_property(widget: QtWidgets.QWidget, name: str, value: object) -> None:
     """Set a property that the style sheet looks at."""
-    if widget.property(name) != value:
+    if widget.property(name) != value and (style := widget.style()) is not None:
         widget.setProperty(name, value)
-        widget.style().unpolish(widget)
-        widget.style().polish(widget)
+        style.unpolish(widget)
+        style.polish(widget)

@@ -152,7 +152,8 @@ class LabWindow(QtWidgets.QMainWindow):
         self.resize(*SIZE)
         self.message, self.options, self.log = MessageBar(), OptionsBox(), LogPanel()
         self.queue_panel, self.station_area = QueuePanel(self.queue), StationArea(self.asker.ask)
-        self.tabs = QtWidgets.QTabWidget(documentMode=True)
+        self.tabs = QtWidgets.QTabWidget()
+        self.tabs.setDocumentMode(True)
         self.forms = QtWidgets.QStackedWidget()
         self._forms: dict[ExperimentTab, ExperimentForm] = {}
         for make_tab in tab_classes():
@@ -183,12 +184,16 @@ class LabWindow(QtWidgets.QMainWindow):
         left.setMinimumWidth(FORM_WIDTH)
         self.station_area.setMinimumWidth(SIDE_WIDTH)
         self.tabs.setMinimumWidth(600)  # not what the widest tab would like: the window never grows by itself
-        self.resizeDocks([self.docks["Log"]], [130], QtCore.Qt.Vertical)
-        self.resizeDocks([self.docks["Station"], self.docks["Queue"]], [640, 260], QtCore.Qt.Vertical)
-        self.setCorner(QtCore.Qt.BottomLeftCorner, area.LeftDockWidgetArea)
-        self.setCorner(QtCore.Qt.BottomRightCorner, area.RightDockWidgetArea)
+        self.resizeDocks([self.docks["Log"]], [130], QtCore.Qt.Orientation.Vertical)
+        self.resizeDocks(
+            [self.docks["Station"], self.docks["Queue"]], [640, 260], QtCore.Qt.Orientation.Vertical
+        )
+        self.setCorner(QtCore.Qt.Corner.BottomLeftCorner, area.LeftDockWidgetArea)
+        self.setCorner(QtCore.Qt.Corner.BottomRightCorner, area.RightDockWidgetArea)
         self.status = StatusLine(self.queue)
-        self.statusBar().addPermanentWidget(self.status, 1)
+        line = QtWidgets.QStatusBar()
+        line.addPermanentWidget(self.status, 1)
+        self.setStatusBar(line)
         self._build_bar()
         build_menus(self)
 
@@ -202,18 +207,19 @@ class LabWindow(QtWidgets.QMainWindow):
         dock.setWidget(widget)
         self.addDockWidget(area, dock)
         if width:
-            self.resizeDocks([dock], [width], QtCore.Qt.Horizontal)
+            self.resizeDocks([dock], [width], QtCore.Qt.Orientation.Horizontal)
         self.docks = {**getattr(self, "docks", {}), title: dock}
 
     def _build_bar(self) -> None:
-        bar = self.addToolBar("Stop")
+        bar = QtWidgets.QToolBar("Stop")
+        self.addToolBar(bar)
         bar.setObjectName("Stop")
         bar.setMovable(False)
-        bar.toggleViewAction().setEnabled(False)  # the red stop cannot be hidden
+        self.setContextMenuPolicy(QtCore.Qt.ContextMenuPolicy.NoContextMenu)  # nothing hides the red stop
         self.stop_button = QtWidgets.QPushButton("STOP")
         self.stop_button.setObjectName("redStop")
         self.stop_button.setToolTip("everything safe at once: light off, cell off (F12 or Esc)")
-        self.stop_button.setFocusPolicy(QtCore.Qt.NoFocus)
+        self.stop_button.setFocusPolicy(QtCore.Qt.FocusPolicy.NoFocus)
         self.stop_button.pressed.connect(self.red_stop)
         self.simulated = QtWidgets.QLabel("SIMULATED")
         self.simulated.setObjectName("simulated")
@@ -249,6 +255,7 @@ class LabWindow(QtWidgets.QMainWindow):
         self.queue.failed.connect(self._run_failed)
         self.queue.made_safe.connect(self._made_safe)
         self.queue.changed.connect(self._close_when_safe)
+        self.queue.changed.connect(self._name_run_button)
         self.queue_panel.reopen.connect(self.open_path)
         self.opener.opened.connect(self._show_run)
         self.opener.refused.connect(lambda _path, message: self.message.tell(message))
@@ -312,9 +319,9 @@ class LabWindow(QtWidgets.QMainWindow):
             f"{TITLE} – {station.file.station.name}{' [SIMULATED]' if station.simulated else ''}"
         )
 
-    def showEvent(self, event: QtGui.QShowEvent) -> None:  # noqa: N802
+    def showEvent(self, a0: QtGui.QShowEvent | None) -> None:  # noqa: N802
         """Take hold of the station once the window is there."""
-        super().showEvent(event)
+        super().showEvent(a0)
         QtCore.QTimer.singleShot(0, self._hold_station)
 
     def _hold_station(self) -> None:
@@ -325,7 +332,8 @@ class LabWindow(QtWidgets.QMainWindow):
         """Put a place into the form that is shown, and into the others of this station as their dot."""
         self.form.set_values({"x_um": x_um, "y_um": y_um, "z_um": z_um})
         for form in self._forms.values():
-            if form.experiment and (self.station or form.experiment.station == self.form.experiment.station):
+            about, shown = form.experiment, self.form.experiment
+            if about and shown and (self.station or about.station == shown.station):
                 form.set_values({"dot_um": (x_um, y_um, z_um)})
 
     # ---- runs ----
@@ -333,6 +341,11 @@ class LabWindow(QtWidgets.QMainWindow):
     def _add(self, requests: list[RunRequest]) -> None:
         self.message.dismiss()
         self.queue.add(requests)
+
+    def _name_run_button(self) -> None:
+        busy = self.queue.held or self.queue.running is not None
+        for form in self._forms.values():
+            form.run_button.setText("Add to queue" if busy else "Run")
 
     def _begin_live(self, job: Job) -> None:
         tab = self.tab_of(job.kind)
@@ -383,24 +396,25 @@ class LabWindow(QtWidgets.QMainWindow):
 
     # ---- files ----
 
-    def dragEnterEvent(self, event: QtGui.QDragEnterEvent) -> None:  # noqa: N802
+    def dragEnterEvent(self, a0: QtGui.QDragEnterEvent | None) -> None:  # noqa: N802
         """Take run files and experiments."""
-        if any(path.suffix in (".h5", ".toml") for path in _paths(event.mimeData())):
-            event.acceptProposedAction()
+        if a0 is not None and any(path.suffix in (".h5", ".toml") for path in _paths(a0.mimeData())):
+            a0.acceptProposedAction()
 
-    def dropEvent(self, event: QtGui.QDropEvent) -> None:  # noqa: N802
+    def dropEvent(self, a0: QtGui.QDropEvent | None) -> None:  # noqa: N802
         """Open what was dropped."""
-        for path in _paths(event.mimeData()):
+        for path in _paths(a0 and a0.mimeData()):
             self.open_path(path)
 
     # ---- the end ----
 
-    def closeEvent(self, event: QtGui.QCloseEvent) -> None:  # noqa: N802
+    def closeEvent(self, a0: QtGui.QCloseEvent | None) -> None:  # noqa: N802
         """Ask while a run goes on; then end it, and close once the rig is safe."""
         if self._closed:
             return
         if self.queue.running is not None:
-            event.ignore()
+            if a0 is not None:
+                a0.ignore()
             if not self._closing:
                 self._ask_to_close()
             return
@@ -428,7 +442,7 @@ class LabWindow(QtWidgets.QMainWindow):
         box.setObjectName("close")
         box.setStandardButtons(QtWidgets.QMessageBox.Yes | QtWidgets.QMessageBox.No)
         box.setDefaultButton(QtWidgets.QMessageBox.No)
-        box.setAttribute(QtCore.Qt.WA_DeleteOnClose)
+        box.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
         box.buttonClicked.connect(
             lambda button: self._close_after_run() if box.standardButton(button) == box.Yes else None
         )
@@ -442,10 +456,13 @@ class LabWindow(QtWidgets.QMainWindow):
         self.status.say("ending the run safely …")
         self._close_when_safe()
 
+    def _close(self) -> None:
+        self.close()
+
     def _close_when_safe(self) -> None:
         if self._closing and self.queue.running is None:
-            QtCore.QTimer.singleShot(0, self.close)
+            QtCore.QTimer.singleShot(0, self._close)
 
 
-def _paths(mime: QtCore.QMimeData) -> list[Path]:
-    return [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
+def _paths(mime: QtCore.QMimeData | None) -> list[Path]:
+    return [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()] if mime else []

@@ -34,7 +34,8 @@ class LogPanel(QtWidgets.QWidget):
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
-        self.text = QtWidgets.QPlainTextEdit(readOnly=True)
+        self.text = QtWidgets.QPlainTextEdit()
+        self.text.setReadOnly(True)
         self.text.setMaximumBlockCount(MOST_LINES)
         self.level = QtWidgets.QComboBox()
         self.level.addItems(LEVELS)
@@ -58,7 +59,8 @@ class LogPanel(QtWidgets.QWidget):
         self._old_level = self._own.level
         self._own.setLevel(logging.INFO)
         logging.getLogger().addHandler(self._keeper)
-        self._timer = QtCore.QTimer(self, interval=FLUSH_MS)
+        self._timer = QtCore.QTimer(self)
+        self._timer.setInterval(FLUSH_MS)
         self._timer.timeout.connect(self.flush)
         self._timer.start()
 

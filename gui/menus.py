@@ -19,7 +19,7 @@ RUNS, EXPERIMENTS = "run files (*.h5)", "experiments (*.toml)"
 
 def build_menus(window: LabWindow) -> None:
     """Fill the menu bar; every key works wherever the focus is."""
-    file, run, view = (window.menuBar().addMenu(name) for name in ("&File", "&Run", "&View"))
+    file, run, view = (_menu(window, name) for name in ("&File", "&Run", "&View"))
     _action(file, "&Open run …", lambda: _open_run(window), "Ctrl+O")
     _action(file, "&Load experiment …", lambda: _load_experiment(window), "Ctrl+L")
     _action(file, "&Save experiment …", lambda: _save_experiment(window), "Ctrl+S")
@@ -32,7 +32,7 @@ def build_menus(window: LabWindow) -> None:
     run.addSeparator()
     _action(run, "RED &STOP", window.red_stop, *STOP_KEYS)
     for name in theme.THEMES:
-        _action(view, f"{name.capitalize()} theme", lambda _=False, name=name: window.set_theme(name))
+        _action(view, f"{name.capitalize()} theme", lambda name=name: window.set_theme(name))
     view.addSeparator()
     for dock in window.docks.values():
         view.addAction(dock.toggleViewAction())
@@ -41,11 +41,23 @@ def build_menus(window: LabWindow) -> None:
         shortcut.activated.connect(lambda index=index: window.tabs.setCurrentIndex(index))
 
 
-def _action(menu: QtWidgets.QMenu, text: str, do: Callable[..., object], *keys: str) -> None:
+def _menu(window: LabWindow, name: str) -> QtWidgets.QMenu:
+    bar = window.menuBar()
+    menu = bar and bar.addMenu(name)
+    assert menu is not None
+    return menu
+
+
+def _action(menu: QtWidgets.QMenu, text: str, do: Callable[[], object], *keys: str) -> None:
     action = menu.addAction(text)
+    assert action is not None
     action.setShortcuts([QtGui.QKeySequence(key) for key in keys])
-    action.setShortcutContext(QtCore.Qt.ApplicationShortcut)
-    action.triggered.connect(do)
+    action.setShortcutContext(QtCore.Qt.ShortcutContext.ApplicationShortcut)
+
+    def act() -> None:
+        do()
+
+    action.triggered.connect(act)
 
 
 def _open_run(window: LabWindow) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qtpy import QtCore, QtWidgets
 
-from .form import RunOptions
+from .form import RunOptions, set_property
 
 SPEEDS = ("max", "real", "10")
 
@@ -22,13 +22,15 @@ class OptionsBox(QtWidgets.QWidget):
         self.out = QtWidgets.QLineEdit("runs")
         self.out.setToolTip("folder for run files")
         self.out.textChanged.connect(self.changed)
-        browse = QtWidgets.QToolButton(text="…")
+        browse = QtWidgets.QToolButton()
+        browse.setText("…")
         browse.setToolTip("choose a folder")
         browse.clicked.connect(self.choose_folder)
         self.seed = QtWidgets.QLineEdit("1")
         self.seed.setToolTip("seed of the simulated bench, a whole number from 0")
         self.seed.textChanged.connect(self._check)
-        self.speed = QtWidgets.QComboBox(editable=True)
+        self.speed = QtWidgets.QComboBox()
+        self.speed.setEditable(True)
         self.speed.addItems(SPEEDS)
         self.speed.setToolTip("speed of the simulated bench: max, real, or a factor")
         self.speed.currentTextChanged.connect(self._check)
@@ -85,13 +87,11 @@ class OptionsBox(QtWidgets.QWidget):
         return speed
 
     def _check(self) -> None:
-        for field, read in ((self.seed, self._seed), (self.speed.lineEdit(), self._speed)):
+        for field, read in ((self.seed, self._seed), (self.speed, self._speed)):
             try:
                 read()
                 wrong = False
             except ValueError:
                 wrong = True
-            field.setProperty("wrong", wrong)
-            field.style().unpolish(field)
-            field.style().polish(field)
+            set_property(field, "wrong", wrong)
         self.changed.emit()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from qtpy import QtCore, QtGui, QtWidgets
 
 from . import theme
@@ -29,28 +31,33 @@ class QueuePanel(QtWidgets.QWidget):
         self.queue = queue
         self.table = QtWidgets.QTableWidget(0, len(COLUMNS))
         self.table.setHorizontalHeaderLabels(COLUMNS)
-        self.table.verticalHeader().hide()
         self.table.setShowGrid(False)
         self.table.setSelectionBehavior(QtWidgets.QAbstractItemView.SelectRows)
         self.table.setEditTriggers(QtWidgets.QAbstractItemView.NoEditTriggers)
-        header = self.table.horizontalHeader()
+        header, numbers = self.table.horizontalHeader(), self.table.verticalHeader()
+        assert header is not None
+        assert numbers is not None
+        numbers.hide()
         header.setSectionResizeMode(0, QtWidgets.QHeaderView.ResizeToContents)
         header.setSectionResizeMode(1, QtWidgets.QHeaderView.Stretch)
         header.setSectionResizeMode(2, QtWidgets.QHeaderView.ResizeToContents)
         self.table.doubleClicked.connect(self._reopen)
         self.abort = self._button("Abort", "end the run that goes on (Ctrl+.)", queue.abort)
-        self.hold = QtWidgets.QPushButton("Hold", checkable=True)
-        self.hold.setToolTip("start no further run (Ctrl+H)")
-        self.hold.clicked.connect(queue.hold)
-        self.up = QtWidgets.QToolButton(text="↑", toolTip="move the chosen runs up")
-        self.up.clicked.connect(lambda: self._move(-1))
-        self.down = QtWidgets.QToolButton(text="↓", toolTip="move the chosen runs down")
-        self.down.clicked.connect(lambda: self._move(1))
+        self.pause = self._button(
+            "Pause", "in the dark, at the next point where the run allows it", queue.pause
+        )
+        self.pause.setCheckable(True)
+        self.hold = self._button("Hold", "start no further run (Ctrl+H)", queue.hold)
+        self.hold.setCheckable(True)
+        self.up = self._button("↑", "move the chosen runs up", lambda: self._move(-1), QtWidgets.QToolButton)
+        self.down = self._button(
+            "↓", "move the chosen runs down", lambda: self._move(1), QtWidgets.QToolButton
+        )
         self.remove = self._button("Remove", "take the chosen runs off the list", self._remove)
         self.go_on = QtWidgets.QCheckBox("go on after a failed run")
         self.go_on.toggled.connect(self._set_go_on)
         buttons = QtWidgets.QHBoxLayout()
-        for button in (self.abort, self.hold, self.up, self.down, self.remove):
+        for button in (self.abort, self.pause, self.hold, self.up, self.down, self.remove):
             buttons.addWidget(button)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(10, 6, 10, 8)
@@ -59,6 +66,7 @@ class QueuePanel(QtWidgets.QWidget):
         layout.addWidget(self.go_on)
         queue.changed.connect(self._renew)
         queue.progressed.connect(self._tell_progress)
+        queue.prepared.connect(self._renew)
         theme.notifier.changed.connect(self._renew)
         self._renew()
 
@@ -67,13 +75,20 @@ class QueuePanel(QtWidgets.QWidget):
         rows = sorted({index.row() for index in self.table.selectedIndexes()})
         return [self.queue.jobs[row] for row in rows]
 
-    def _button(self, text: str, help_text: str, action: object) -> QtWidgets.QPushButton:
-        button = QtWidgets.QPushButton(text)
+    def _button(
+        self,
+        text: str,
+        help_text: str,
+        action: Callable[..., None],
+        kind: type[QtWidgets.QAbstractButton] = QtWidgets.QPushButton,
+    ) -> QtWidgets.QAbstractButton:
+        button = kind()
+        button.setText(text)
         button.setToolTip(help_text)
         button.clicked.connect(action)
         return button
 
-    def _renew(self) -> None:
+    def _renew(self, _job: Job | None = None) -> None:
         jobs = self.queue.jobs
         self.table.setRowCount(len(jobs))
         for row, job in enumerate(jobs):
@@ -86,6 +101,10 @@ class QueuePanel(QtWidgets.QWidget):
                     item.setForeground(QtGui.QColor(colour))
                 self.table.setItem(row, column, item)
         self.abort.setEnabled(self.queue.running is not None)
+        procedure = self.queue.running and self.queue.running.procedure
+        self.pause.setVisible(procedure is not None and procedure.pausable)
+        if procedure is None:
+            self.pause.setChecked(False)
         self.hold.setChecked(self.queue.held)
         self.hold.setText("Held" if self.queue.held else "Hold")
 
@@ -116,4 +135,4 @@ class QueuePanel(QtWidgets.QWidget):
 
 def _name(job: Job) -> str:
     name = job.request.title or job.request.experiment
-    return f"{name} – {job.request.label}" if job.request.label else name
+    return f"{job.request.label} – {name}" if job.request.label else name

@@ -127,7 +127,8 @@ class RunQueue(QtCore.QObject):
         self._numbers = itertools.count(1)
         self._threads: list[threading.Thread] = []
         self._told.connect(self._do)
-        self._timer = QtCore.QTimer(self, interval=PROGRESS_MS)
+        self._timer = QtCore.QTimer(self)
+        self._timer.setInterval(PROGRESS_MS)
         self._timer.timeout.connect(self._tell_progress)
 
     # ---- what a person does ----
@@ -174,6 +175,12 @@ class RunQueue(QtCore.QObject):
         if (job := self.running) is not None:
             log.info("run %d: abort", job.number)
             job.stop.set()
+
+    def pause(self, paused: bool = True) -> None:
+        """Pause the run that goes on, in the dark, where its procedure allows it; or let it go on."""
+        if (job := self.running) is not None and job.procedure is not None and job.procedure.pausable:
+            (job.procedure.pause if paused else job.procedure.resume)()
+            self.changed.emit()
 
     def red_stop(self) -> threading.Thread | None:
         """Make the rig safe at once, from a thread of its own, end the run and hold the queue.

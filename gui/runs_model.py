@@ -32,8 +32,8 @@ COLUMNS: tuple[Column, ...] = (
         lambda e: e.started.strftime("%Y-%m-%d %H:%M:%S") if e.started else "",
         lambda e: e.started.timestamp() if e.started else 0.0,
     ),
-    ("kind", lambda e: e.kind.replace("_", " "), lambda e: e.kind),
     ("status", lambda e: e.status, lambda e: e.status),
+    ("kind", lambda e: e.kind.replace("_", " "), lambda e: e.kind),
     (
         "duration",
         lambda e: "" if e.duration_s is None else duration(e.duration_s),

@@ -74,7 +74,8 @@ class RunsPanel(QtWidgets.QWidget):
         if folder == self.folder:
             return
         self.folder, self._index = folder, RunIndex(folder)
-        self.where.setText(str(folder))
+        self.where.setText(folder.name)
+        self.where.setToolTip(str(folder.absolute()))
         self.model.show_entries([])
         self.refresh()
 
@@ -168,6 +169,7 @@ class RunsPanel(QtWidgets.QWidget):
     def _lay_out(self) -> None:
         self.where, self.reason = QtWidgets.QLabel(), QtWidgets.QLabel()
         self.where.setProperty("faint", True)
+        self.where.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Fixed)
         self.reason.setWordWrap(True)
         self.reason.setProperty("verdict", "bad")
         self.find = QtWidgets.QLineEdit()
@@ -210,7 +212,7 @@ class RunsPanel(QtWidgets.QWidget):
         top.setDefaultAlignment(QtCore.Qt.AlignmentFlag.AlignLeft)
         return table
 
-    def _buttons(self) -> QtWidgets.QHBoxLayout:
+    def _buttons(self) -> QtWidgets.QGridLayout:
         self.open_button = self._button("Open", "show in the experiment's tab (Return)", self.open_selected)
         self.look_button = self._button("Quick look", "in a window of its own (Space)", self.look_at_selected)
         self.compare_button = self._button("Compare", "FLIDs of two selected runs", self.compare_selected)
@@ -229,18 +231,17 @@ class RunsPanel(QtWidgets.QWidget):
         self.recover_button = self._button(
             "Recover", "make a run file of what a dead program left", self._ask_to_recover
         )
-        row = QtWidgets.QHBoxLayout()
-        for button in (
+        grid = QtWidgets.QGridLayout()
+        for k, button in enumerate((
             self.open_button, self.look_button, self.compare_button, self.reuse_button,
             self.export_button, self.recover_button,
-        ):  # fmt: skip
-            row.addWidget(button)
-        row.addStretch(1)
+        )):  # fmt: skip
+            grid.addWidget(button, *divmod(k, 3))
         for key, action in (("Space", self.look_at_selected), ("Return", self.open_selected)):
             shortcut = QtWidgets.QShortcut(QtGui.QKeySequence(key), self.table)
             shortcut.setContext(QtCore.Qt.ShortcutContext.WidgetShortcut)
             shortcut.activated.connect(action)
-        return row
+        return grid
 
     def _button(self, text: str, tip: str, action: Callable[[], None] | None) -> QtWidgets.QPushButton:
         button = QtWidgets.QPushButton(text)

@@ -15,7 +15,8 @@ class StatusLine(QtWidgets.QWidget):
         super().__init__(parent)
         self._queue = queue
         self.label = QtWidgets.QLabel("ready")
-        self.bar = QtWidgets.QProgressBar(maximum=1000)
+        self.bar = QtWidgets.QProgressBar()
+        self.bar.setMaximum(1000)
         self.bar.setFixedWidth(260)
         self.left = QtWidgets.QLabel()
         self.left.setMinimumWidth(190)
@@ -36,7 +37,8 @@ class StatusLine(QtWidgets.QWidget):
         progress = job.progress
         if progress is None:
             return
-        self.label.setText(f"run {job.number}: {progress.phase or 'connecting'}   {progress.told}")
+        doing = progress.paused or progress.phase or "connecting"
+        self.label.setText(f"run {job.number}: {doing}   {progress.told}")
         self.bar.setValue(round(1000 * job.fraction))
         self.left.setText("" if job.left_s is None else f"{duration(job.left_s)} left")
 

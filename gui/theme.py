@@ -120,13 +120,14 @@ def apply(name: str) -> None:
     _current = THEMES[name]
     pg.setConfigOptions(background=_current.panel, foreground=_current.text)
     app = QtWidgets.QApplication.instance()
-    if isinstance(app, QtWidgets.QApplication):
+    sheet = _STYLE_SHEET % asdict(_current)
+    if isinstance(app, QtWidgets.QApplication) and app.styleSheet() != sheet:
         app.setStyle("Fusion")
         font = app.font()
         font.setPointSize(FONT_PT)
         app.setFont(font)
         app.setPalette(_palette(_current))
-        app.setStyleSheet(_STYLE_SHEET % asdict(_current))
+        app.setStyleSheet(sheet)
     notifier.changed.emit()
 
 
@@ -190,7 +191,7 @@ QLineEdit { padding: 3px 6px; min-height: 20px; }
 QComboBox QLineEdit, QSpinBox QLineEdit { border: none; padding: 0; }
 QComboBox, QSpinBox { min-height: 28px; }
 QLineEdit:focus, QPlainTextEdit:focus { border: 1px solid %(accent)s; }
-QLineEdit[wrong="true"], QPlainTextEdit[wrong="true"] { border: 2px solid %(bad)s; }
+QLineEdit[wrong="true"], QComboBox[wrong="true"], QPlainTextEdit[wrong="true"] { border: 2px solid %(bad)s; }
 QPushButton { background: %(panel)s; border: 1px solid %(line)s; border-radius: 4px;
     padding: 5px 12px; }
 QPushButton:hover { border-color: %(accent)s; }

@@ -15,6 +15,7 @@ from .base import Device, InstrumentError, Limits, OutOfRangeError
 
 Axis = Literal["x", "y", "z"]
 AXES: tuple[Axis, ...] = ("x", "y", "z")
+_ARRIVED_UM = 0.1
 
 
 class MotionError(InstrumentError):
@@ -120,14 +121,22 @@ class Stage(Device):
         """Move the axes that are given together, wait until settled, and return the measured position.
 
         Raises OutOfRangeError before anything moves, ServoOffError or NotReferencedError when an axis
-        refuses, and NotOnTargetError when it has not settled within `timeout_s` seconds.
+        refuses, and NotOnTargetError when it has not settled within `timeout_s` seconds, or not there.
         """
         wanted = zip(AXES, (x_um, y_um, z_um), strict=True)
         targets: dict[Axis, float] = {axis: self._checked(axis, um) for axis, um in wanted if um is not None}
         if targets:
             self._start_move(targets)
             self._wait_settled(timeout_s)
-        return self.position
+        position = self.position
+        for axis, um in targets.items():
+            read_um: float = getattr(position, f"{axis}_um")
+            if abs(read_um - um) > _ARRIVED_UM:
+                raise NotOnTargetError(
+                    f"{self.name}: says that it has settled, but that {axis} is at {read_um:.3f} um instead of "
+                    f"{um:.3f} um: the line is disturbed, or something touches the stage"
+                )
+        return position
 
     # ---- along lines ----
 

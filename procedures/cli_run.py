@@ -31,6 +31,7 @@ def run_and_report(
     seed: int | None,
     speed: float | None,
     faults: Sequence[str],
+    override: str | None = None,
 ) -> int:
     """Run an experiment and print what a person wants to know; returns the exit status."""
     console = Console(highlight=False)
@@ -43,6 +44,7 @@ def run_and_report(
         speed=speed,
         faults=faults,
         ask=_ask_operator,
+        override=override,
     )
     _print_plan(console, run)
     outcome = _run_with_progress(console, run)
@@ -85,15 +87,26 @@ def _run_with_progress(console: Console, run: PreparedRun) -> RunOutcome:
             told = f"{_duration(left_s)} left {p.told}"
             bar.update(task, completed=fraction, phase=p.phase, told=told)
 
-    with bar, _stopping_on_signals() as stop:
+    with bar, _stopping_on_signals(run.procedure) as stop:
         return execute_run(run, watch, stop)
 
 
 @contextmanager
-def _stopping_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set instead of ending the program."""
+def _stopping_on_signals(procedure: RigProcedure) -> Iterator[threading.Event]:
+    """An event that is set where Ctrl-C, a termination or a closed terminal would end the program.
+
+    The second time the rig is made safe at once, from a thread of its own, whatever the run is doing.
+    """
     stop = threading.Event()
-    handlers = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
+
+    def end(*_: object) -> None:
+        if stop.is_set():
+            threading.Thread(target=procedure.stop_now, name="red stop", daemon=True).start()
+        stop.set()
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    handlers = {number: signal.signal(number, end) for number in numbers}
     try:
         yield stop
     finally:

@@ -6,7 +6,7 @@ import sys
 
 from ..instruments.base import InstrumentError
 from .config import locate
-from .errors import QdlabError
+from .guardian import make_safe_now
 from .station import Station, open_rig
 from .terminal import print_table
 
@@ -38,17 +38,11 @@ def check_station(name: str, seed: int | None) -> int:
 
 def make_station_safe(name: str) -> int:
     """Make every instrument safe that can be reached; returns 1 when something may still be on."""
-    station = Station.load(locate(name))
-    problems: list[str] = []
-    for role in station.tables:
-        try:
-            with station.one_device(role) as device:
-                device.connect()
-                device.assume_unsafe()
-                device.make_safe()
+
+    def tell(role: str, what: str) -> None:
+        if what == "safe":
             print(f"{role}: safe")
-        except (InstrumentError, QdlabError) as error:
-            problems.append(f"{role}: {error}")
-    for problem in problems:
-        print(f"qdlab: {problem}", file=sys.stderr)
-    return int(bool(problems))
+        else:
+            print(f"qdlab: {role}: {what}", file=sys.stderr)
+
+    return int(bool(make_safe_now(Station.load(locate(name)), input, tell)))

@@ -23,7 +23,7 @@ class CoherenceProcedure(RigProcedure):
 
     needs = ("shaper", "delay", "detector")
 
-    integration_s: float = exact_float("Integration", units="s", default=0.01, minimum=1e-5, maximum=65.0)
+    integration_s: float = exact_float("Integration", units="s", default=0.008, minimum=1e-5, maximum=65.0)
     averages: int = count("Frames per setting", default=2, minimum=1, maximum=10_000)
     rotating_frame: float = exact_float("Rotating frame g", default=1.0, minimum=0.0, maximum=1.0)
     carrier_cm: float = exact_float("Carrier", units="1/cm", default=18200.0, minimum=1000.0, maximum=1e5)

@@ -15,8 +15,11 @@ from .errors import ConfigError
 class Table(BaseModel):
     """Base of every TOML table: frozen, unknown keys refused, nothing converted silently."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
+
+_MOST_BYTES = 1 << 20
+_DEEPEST = 16
 
 AnyTable = TypeVar("AnyTable", bound=Table)
 
@@ -45,17 +48,22 @@ def shipped_names() -> list[str]:
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; raises ConfigError with the line when it is not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > _MOST_BYTES:
+            raise ConfigError(f"{path}: is larger than {_MOST_BYTES:,} bytes, so it is no file of settings")
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # tomllib's own is a ValueError
         raise ConfigError(f"{path}: is not valid TOML: {error}") from error
+    if _depth(tables) > _DEEPEST:
+        raise ConfigError(f"{path}: has more than {_DEEPEST} tables inside each other")
+    return tables
 
 
 def validated(model: type[AnyTable], table: object, *, where: str) -> AnyTable:
     """`table` as a `model`; raises ConfigError naming `where`, key, value and what is allowed."""
     if not isinstance(table, dict):
-        raise ConfigError(f"{where}: must be a table, not {table!r}")
+        raise ConfigError(f"{where}: must be a table, not {table!r:.100}")
     try:
         return model.model_validate(_lists_to_tuples(table))
     except ValidationError as error:
@@ -63,12 +71,29 @@ def validated(model: type[AnyTable], table: object, *, where: str) -> AnyTable:
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise ConfigError(
-                f"{where}: unknown key {key!r}; known keys: {', '.join(model.model_fields)}"
+                f"{where}: unknown key {key!r:.100}; known keys: {', '.join(model.model_fields)}"
             ) from None
         if first["type"] == "missing":
             raise ConfigError(f"{where}: key {key!r} is missing; {_allowed(model, key)}") from None
         message = str(first["msg"]).removeprefix("Value error, ")
-        raise ConfigError(f"{where}: {key} = {first['input']!r}: {message[0].lower()}{message[1:]}") from None
+        value = f"{first['input']!r:.100}"
+        raise ConfigError(f"{where}: {key} = {value}: {message[0].lower()}{message[1:]}") from None
+
+
+def _depth(tables: object) -> int:
+    """How many tables and lists stand inside each other; counted without recursion."""
+    depth, level = 0, [tables]
+    while level:
+        inside: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                inside += cast("dict[str, object]", item).values()
+            elif isinstance(item, list):
+                inside += cast("list[object]", item)
+        depth, level = depth + 1, inside
+        if depth > _DEEPEST:
+            break
+    return depth
 
 
 def _allowed(model: type[Table], key: str) -> str:

@@ -15,6 +15,8 @@ from .parameters import count
 from .rig import Rig
 from .rig_procedure import Plan
 
+SPOT_UM = 0.3
+"""The light's spot is about so wide: it stays on it while the pixels in it are scanned."""
 SETTLING_S = 0.15
 """About what a settled move takes."""
 
@@ -45,6 +47,7 @@ class ConfocalScan(FieldProcedure):
             self.frames * one_s + 1.0,
             f"{self.pixels_x} x {self.pixels_y} pixels of {self.pixel_um:g} um about "
             f"({self.x_um:g}, {self.y_um:g}, {self.z_um:g}) um, {self.dwell_s * 1e3:g} ms each, {how}",
+            spot_s=self.frames * self.dwell_s * max(1.0, (SPOT_UM / self.pixel_um) ** 2),
         )
 
     def perform(self) -> None:

@@ -21,7 +21,9 @@ class DotSurvey(FindDots, VoltammetryFLID):
         find, sweep = FindDots.preflight(self, rig), VoltammetryFLID.preflight(self, rig)
         dots = self.expected_dots()
         duration_s = find.duration_s + dots * (sweep.duration_s + 2 * check_s(rig.stage))
-        return self.photon_plan(rig, duration_s, f"{find.sentence}; on each: {sweep.sentence}")
+        return self.photon_plan(
+            rig, duration_s, f"{find.sentence}; on each: {sweep.sentence}", spot_s=sweep.duration_s
+        )
 
     def perform(self) -> None:
         """Find the dots, then go to each again, bring it into focus and run the sweeps."""

@@ -8,6 +8,7 @@ from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -65,6 +66,12 @@ class DriverTable(Table):
     )
 
 
+def emulated_at(table: DriverTable) -> tuple[str, int] | None:
+    """Host and port of a connection emulated://HOST:PORT (see `emulated_station`); None for any other."""
+    parts = urlsplit(table.connection)
+    return (parts.hostname or "", parts.port or 0) if parts.scheme == "emulated" else None
+
+
 @dataclass(frozen=True)
 class Driver:
     """One entry of the group `qdlab.instruments`: how to read its table and how to build it."""
@@ -115,6 +122,10 @@ def _build_chi760c(table: ChiTable, around: Surroundings) -> Device:
         from ..sim.emulators.chi760 import EmulatedChi760
 
         launcher = EmulatedChi760(around.charging_bench(), polarity=table.current_polarity)
+    elif at := emulated_at(table):
+        from ..sim.emulators.chi760.served import ServedChi760
+
+        launcher = ServedChi760(*at)
     else:
         from ..instruments.chi.windows_program import WindowsProgram
 
@@ -153,6 +164,10 @@ def _build_timeharp260(table: TimeHarpTable, around: Surroundings) -> Device:
         from ..sim.emulators.timeharp260 import EmulatedTh260Lib
 
         library = EmulatedTh260Lib(around.charging_bench())
+    elif at := emulated_at(table):
+        from ..sim.emulators.served_library import TH260, ServedLibrary
+
+        library = ServedLibrary(TH260, table.driver, *at)
     else:
         library = th260lib.load(None if table.connection == "default" else Path(table.connection))
     return TimeHarp260(library, clock=around.clock, serial=table.serial)
@@ -182,6 +197,10 @@ def _build_pdl828(table: Pdl828Table, around: Surroundings) -> Device:
         from ..sim.emulators.sepia2 import EmulatedSepia2Lib
 
         library = EmulatedSepia2Lib(around.charging_bench())
+    elif at := emulated_at(table):
+        from ..sim.emulators.served_library import SEPIA2, ServedLibrary
+
+        library = ServedLibrary(SEPIA2, table.driver, *at)
     else:
         library = sepia2lib.load(None if table.connection == "default" else Path(table.connection))
     return PDL828(library, clock=around.clock, serial=table.serial)

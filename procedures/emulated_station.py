@@ -1,24 +1,25 @@
 """`qdlab emulate station STATION.toml`: the bench of a station in a process of its own, in real time.
 
-The station's instruments say `connection = "emulated://127.0.0.1:PORT"` (the stage `tcp://127.0.0.1:PORT`); a run in
-another process reaches them there through the same drivers, as it would reach the instruments of a rig.
+The station's instruments say `connection = "emulated://127.0.0.1:PORT"` (the stage `tcp://127.0.0.1:PORT`); a
+run in another process reaches them there through the same drivers, as it would reach those of a rig.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from .config import locate
 from .errors import ConfigError
-from .station import Station
+from .station import Station, make_bench
 
 if TYPE_CHECKING:
     from ..sim.bench import Bench
@@ -40,7 +41,7 @@ class EmulatedStation:
     """The bench of a station with its served instruments; `ports` tells where they are reached."""
 
     def __init__(self, station: Station, *, seed: int | None, faults: Sequence[str]) -> None:
-        self.bench: Bench = station.make_bench(seed, 1.0, faults)
+        self.bench = cast("Bench", make_bench(station, seed, 1.0, faults))
         self._doors: dict[str, Door] = {}
         self._stage: Any = None
         ports: set[int] = set()
@@ -98,7 +99,7 @@ class EmulatedStation:
 
     def state(self) -> BenchState:
         """Light, cell and stage at this moment."""
-        moving = self._stage is not None and self._stage[0].generators_running
+        moving = self._stage is not None and self._stage[0].generating
         return BenchState(self.bench.light.emitting, self._chi.box.cell_on, moving)
 
 
@@ -124,3 +125,7 @@ def main(arguments: Sequence[str]) -> int:
                 threading.Event().wait(REPORT_EVERY_S)
     except KeyboardInterrupt:
         return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

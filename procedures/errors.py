@@ -25,6 +25,10 @@ class InterlockError(QdlabError):
     exit_status = 3
 
 
+class DiskFullError(QdlabError):
+    """The disk has no more room than what ends the run in order; it was ended early."""
+
+
 class AbortedError(QdlabError):
     """The operator ended the run. Exit status 130."""
 

@@ -1,8 +1,9 @@
 """The guardian: a process that holds no instrument and makes the station safe when the run's process cannot.
 
-`execute_run` starts it for stations whose instruments outlive the run's process. The run's heartbeat comes through a
-pipe that the operating system closes when the run's process ends, however it ends. A run that ends in order says so
-and the guardian goes; one that is silent for SILENCE_S is ended by force first, since it holds the instruments.
+`execute_run` starts it for stations whose instruments outlive the run's process. The run's heartbeat comes
+through a pipe that the operating system closes when the run's process ends, however it ends. A run that ends
+in order says so and the guardian goes; one that is silent for SILENCE_S is ended by force first, since it
+holds the instruments.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..instruments.base import InstrumentError
@@ -28,6 +29,8 @@ _LOOK_S = 0.1
 _LOCKS_FREE_S = 2.0
 BEAT, SAFE, UNSAFE = b".", b"S", b"U"
 """The run lives; it has ended and the rig is safe; it has ended and something may still be on."""
+READY = b"R"
+"""The guardian watches."""
 
 
 # ---- in the guardian's process ----
@@ -38,7 +41,7 @@ class Heartbeat:
 
     def __init__(self, pipe: int) -> None:
         self._changed = threading.Condition()
-        self._beats = 0
+        self._heard = False
         self._end = b""
         threading.Thread(target=self._listen, args=(pipe,), name="heartbeat", daemon=True).start()
 
@@ -47,23 +50,22 @@ class Heartbeat:
 
         A look that comes late itself tells nothing: then the whole computer stood still, or slept.
         """
-        silent_s, beats = 0.0, 0
-        while True:
+        silent_s = 0.0
+        while silent_s < SILENCE_S:
             asked_s = time.monotonic()
             with self._changed:
-                self._changed.wait_for(lambda: self._end or self._beats != beats, _LOOK_S)
-                heard, beats, end = self._beats != beats, self._beats, self._end
+                heard = self._changed.wait_for(lambda: self._end or self._heard, _LOOK_S)
+                end, self._heard = self._end, False
             if end:
                 return {SAFE: "", UNSAFE: "the run could not make it safe"}.get(end, "the run's process died")
             silent_s = 0.0 if heard else silent_s + min(time.monotonic() - asked_s, 2 * _LOOK_S)
-            if silent_s >= SILENCE_S:
-                return "the run's process hangs"
+        return "the run's process hangs"
 
     def _listen(self, pipe: int) -> None:
         end = b"EOF"
         while said := os.read(pipe, 256):
             with self._changed:
-                self._beats += 1
+                self._heard = True
                 self._changed.notify_all()
             if said[-1:] in (SAFE, UNSAFE):
                 end = said[-1:]
@@ -73,16 +75,19 @@ class Heartbeat:
             self._changed.notify_all()
 
 
-def make_safe_now(station: Station, tell: Callable[[str, str], None]) -> dict[str, str]:
-    """Connect to each instrument of a station and make it safe: the laser first, then the others side by side.
+def make_safe_now(
+    station: Station, ask: Callable[[str], str], tell: Callable[[str, str], None]
+) -> dict[str, str]:
+    """Connect to each instrument of a station and make it safe: laser first, then the others side by side.
 
-    `tell` is called with each role and what became of it. Returns what went wrong, by role.
+    `ask` shows a question to a person where one has to act; `tell` is called with each role and "safe", or
+    what went wrong. Returns what went wrong, by role.
     """
     problems: dict[str, str] = {}
 
     def one(role: str) -> None:
         try:
-            with station.one_device(role, ask=lambda _question: "") as device:
+            with station.one_device(role, ask=ask) as device:
                 device.connect()
                 device.assume_unsafe()
                 device.make_safe()
@@ -104,8 +109,9 @@ def make_safe_now(station: Station, tell: Callable[[str, str], None]) -> dict[st
 
 def guard(station: Station, run_pid: int, pipe: int, log: Path) -> int:
     """Watch one run to its end; returns 1 when something may still be on."""
-    heartbeat = Heartbeat(pipe)
     station.warm_up()
+    heartbeat = Heartbeat(pipe)
+    os.write(sys.stdout.fileno(), READY)
     why = heartbeat.wait_for_end()
     if not why:
         return 0
@@ -119,7 +125,7 @@ def guard(station: Station, run_pid: int, pipe: int, log: Path) -> int:
 
         file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {why}: the guardian makes {station.path} safe\n")
         _wait_for_locks(station)
-        problems = make_safe_now(station, tell)
+        problems = make_safe_now(station, lambda _question: "", tell)
     return int(bool(problems))
 
 
@@ -155,18 +161,22 @@ def main(arguments: Sequence[str]) -> int:
 
 
 class Guardian:
-    """The guardian of one run, seen from the run; `stuck` tells whether the run hangs though its process lives."""
+    """The guardian of one run, seen from the run; `stuck` tells whether it hangs though its process lives."""
 
     def __init__(self, station: Station, log: Path, stuck: Callable[[], bool]) -> None:
         self._stuck = stuck
         flags = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __spec__.name, str(station.path), str(os.getpid()), str(log)],
+            [sys.executable, "-m", __name__, str(station.path), str(os.getpid()), str(log)],
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             start_new_session=True,
             creationflags=flags,
         )
+        assert self._process.stdout is not None
+        with self._process.stdout as ready:
+            if ready.read(1) != READY:
+                raise RefusedError(f"the guardian of {station.path} did not start; run `qdlab station check`")
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._thread.start()
@@ -177,10 +187,8 @@ class Guardian:
         self._thread.join()
         self._say(SAFE if safe else UNSAFE)
         assert self._process.stdin is not None
-        try:
+        with suppress(OSError):
             self._process.stdin.close()
-        except OSError:
-            pass
         return self._process.wait()
 
     def _beat(self) -> None:
@@ -201,8 +209,7 @@ class Guardian:
 def guarded(station: Station, log: Path, stuck: Callable[[], bool]) -> Iterator[Callable[[bool], None]]:
     """Within this, a guardian watches, where the station has anything that outlives this process.
 
-    What is yielded takes whether the run has left the rig safe; it is told at the end, and if it never was called,
-    the guardian acts.
+    What is yielded takes whether the run has left the rig safe; where it is never called the guardian acts.
     """
     safe = False
 

@@ -1,7 +1,7 @@
 """One program per instrument: a lock for each real or served connection that a rig holds.
 
-Simulated instruments live in the process that made them and need none. Within one process the locks are shared,
-since its parts know of each other.
+Simulated instruments live in the process that made them and need none. Within one process the locks are
+shared, since its parts know of each other.
 """
 
 from __future__ import annotations

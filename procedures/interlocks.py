@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .rig_procedure import RigProcedure
 
 SURE_SIGMAS, SURE_COUNTS = 6.0, 20.0
-"""A block tells a rate above a limit when it has so many standard deviations and counts more than the limit."""
+"""A block surely tells a rate above a limit with so many standard deviations and counts more."""
 OVERLOAD_FRACTION = 0.01
 """A spike at a step of the potential is no overload; more of a record than this is one."""
 POTENTIAL_ERROR_V = 0.01
@@ -143,9 +143,7 @@ PHOTONS = (
     Interlock("potential", outside_window, Action.LOCK, "look at the reference electrode and the leads"),
 )
 """What every photon procedure watches."""
-STAGE = Interlock(
-    "stage off target", off_target, Action.PAUSE, "see whether something touches the stage"
-)
+STAGE = Interlock("stage off target", off_target, Action.PAUSE, "see whether something touches the stage")
 """Looked at while a dot stays in focus; during scans the driver compares the path itself."""
 OVERLOAD = Interlock(
     "current overload",

@@ -159,12 +159,12 @@ class PhotonProcedure(RigProcedure):
 
     # ---- what experiments use ----
 
-    def photon_plan(self, rig: Rig, duration_s: float, sentence: str) -> Plan:
-        """The plan of `duration_s` seconds of photons: how many, and how much disk."""
+    def photon_plan(self, rig: Rig, duration_s: float, sentence: str, *, spot_s: float | None = None) -> Plan:
+        """The plan of `duration_s` seconds of photons, `spot_s` on one spot: how many, and how much disk."""
         photons = duration_s * EXPECTED_RATE_HZ
         overflows = duration_s * rig.laser_table.repetition_rate_hz / PULSES_PER_OVERFLOW
         disk_bytes = (photons + overflows) * BYTES_PER_WORD + photons * BYTES_PER_PHOTON
-        return Plan(duration_s, disk_bytes, photons, sentence)
+        return Plan(duration_s, disk_bytes, photons, sentence, spot_s)
 
     def start_photons(self, *, unlock: bool = True) -> None:
         """Set laser and counter, check the sync rate, let light in, and start to record."""

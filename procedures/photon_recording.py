@@ -91,6 +91,7 @@ class PhotonRecording:
         n_inputs = self._counter.n_inputs
         self.counts, self.rates_hz = np.zeros(n_inputs, np.int64), np.zeros(n_inputs)
         self._window_counts = self.counts.copy()
+        self.block, self.failure = BlockCounts(0.0, self.counts.copy()), None
         self._decoder = TttrDecoder(self._counter.record_type)
         self._tick_s = sync_period_s
         self._record.header["photons"] = {

@@ -9,10 +9,13 @@ procedure stores of its own, and `log.txt`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import math
 import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,14 +25,25 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ..formats.file_lock import FileLock
 from ..formats.h5_tree import write_tree
 from ..formats.photon_packing import WORDS_FILE, EarlyPacking, PhotonPacking
-from ..formats.run_file import GROUPS, LEFTOVERS, PART_SUFFIX, POTENTIOSTAT_ARRAYS, write_atomically
+from ..formats.run_file import (
+    GROUPS,
+    LEFTOVERS,
+    LOCK,
+    PART_SUFFIX,
+    POTENTIOSTAT_ARRAYS,
+    write_atomically,
+)
 from ..instruments.potentiostat import PotentiostatRecord
-from .errors import RefusedError
+from .errors import DiskFullError, RefusedError
 
 RESERVE_BYTES = 200_000_000
 """Free space that a run leaves on the disk."""
+BYTES_TO_FINISH = 8.0
+"""Per word, to make the run file beside the part folder: the word, and its photon packed."""
+ASK_FREE_S = 1.0
 
 
 def new_run_stem(folder: Path, name: str) -> Path:
@@ -61,6 +75,16 @@ def check_folder(folder: Path, needed_bytes: float) -> None:
         )
 
 
+def new_record(folder: Path, name: str, header: dict[str, Any]) -> RunRecord:
+    """The record of a new run in `folder`; two programs that begin in the same second get two."""
+    while True:
+        stem = new_run_stem(folder, name)
+        try:
+            return RunRecord(stem, header)
+        except FileExistsError:
+            continue
+
+
 class RunRecord:
     """Writes the part folder of one run; raises OSError when the disk refuses, nothing is lost silently."""
 
@@ -68,9 +92,12 @@ class RunRecord:
         self.stem = stem
         self.folder = Path(f"{stem}{PART_SUFFIX}")
         self.folder.mkdir()
+        self._lock = FileLock(self.folder / LOCK, f"the run {self.folder}")
+        self._lock.acquire()
         self.header = {**header, "status": "running", "status_reason": "", "started": _now()}
         self.confirmed_words = 0
-        self._words = (self.folder / WORDS_FILE).open("ab")
+        self._words = (self.folder / WORDS_FILE).open("ab", buffering=0)
+        self._free_asked_s = -math.inf
         self._log = (self.folder / "log.txt").open("a", encoding="utf-8")
         self.confirmed_records = 0
         """Potentiostat records that are on the disk."""
@@ -90,12 +117,35 @@ class RunRecord:
 
     def append_words(self, words: NDArray[np.uint32]) -> None:
         """Append the card's words; they are confirmed when this returns (handed to the operating system)."""
-        self._words.write(np.ascontiguousarray(words, "<u4").data)
-        self._words.flush()
+        self._check_reserve()
+        self._write_words(np.ascontiguousarray(words, "<u4").view(np.uint8).data)
         self.confirmed_words += len(words)
         if self._early is None:
             self._early = EarlyPacking(self.folder, self.header, lambda: self.confirmed_words)
             self._early.start()
+
+    def _write_words(self, content: memoryview) -> None:
+        """Write whole words; what a full disk takes of them in part is cut off again."""
+        whole = self._words.tell()
+        try:
+            while content:
+                content = content[self._words.write(content) or 0 :]
+        except OSError:
+            self._words.truncate(whole)
+            raise
+
+    def _check_reserve(self) -> None:
+        """Raise DiskFullError when what is left is needed to make the run file; asks once a second."""
+        now_s = time.monotonic()
+        if now_s - self._free_asked_s < ASK_FREE_S:
+            return
+        self._free_asked_s = now_s
+        needed = BYTES_TO_FINISH * self.confirmed_words + RESERVE_BYTES
+        if (free := shutil.disk_usage(self.folder).free) < needed:
+            raise DiskFullError(
+                f"{self.folder.parent}: {free / 1e6:.0f} MB are free and {needed / 1e6:.0f} MB are needed to "
+                "end the run in order, so it was ended early with what it has; free space for the next one"
+            )
 
     def add_potentiostat(self, records: Sequence[PotentiostatRecord]) -> None:
         """Store what the potentiostat brought, with the vendor's files as they were."""
@@ -145,13 +195,18 @@ class RunRecord:
     def finish(self, status: str, reason: str) -> None:
         """Write the final status and close; the folder is then ready for `write_run_file`."""
         self.header |= {"status": status, "status_reason": reason, "ended": _now()}
-        self.write_header()
-        for file in (self._words, self._log):
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-        if self._early is not None:
-            self.packing = self._early.end()
+        try:
+            self.write_header()
+            for file in (self._words, self._log):
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            self._words.close()
+            with contextlib.suppress(OSError):  # the log alone is not worth more
+                self._log.close()
+            if self._early is not None:
+                self.packing = self._early.end()
+            self._lock.release()
 
 
 def _now() -> str:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ..instruments.spectrum_detector import SpectrumDetector
     from ..instruments.stage import Stage
     from .drivers import SimulatedBench
+    from .instrument_lock import InstrumentLocks
     from .station import Station
+    from .station_tables import InterferometerTable
 
 ROLES = ("laser", "counter", "potentiostat", "stage", "shaper", "detector", "delay", "gate")
 """Instrument tables of a station, in the order in which they are made safe: light off first."""
@@ -49,11 +51,12 @@ class Rig:
         work: tempfile.TemporaryDirectory[str],
         devices: Mapping[str, Device],
         ask: Callable[[str], str] = input,
+        locks: InstrumentLocks | None = None,
     ) -> None:
         self.station, self.clock, self.bench, self.work = station, clock, bench, work
         self.ask: Callable[[str], str] = getattr(bench, "answer", ask)
         """Shows a question to whoever stands at the rig and returns the answer."""
-        self._devices = dict(devices)
+        self._devices, self._locks = dict(devices), locks
         vars(self).update(self._devices)
 
     def __getattr__(self, role: str) -> Device:
@@ -79,6 +82,15 @@ class Rig:
         return self.station.file.calibration
 
     @property
+    def interferometer(self) -> InterferometerTable:
+        """How the local oscillator meets the signal; raises RefusedError where the station does not tell."""
+        if self.station.file.interferometer is None:
+            raise RefusedError(
+                f"{self.station.path}: has no [interferometer] table; see docs/spectrometer.md"
+            )
+        return self.station.file.interferometer
+
+    @property
     def count_rate_limit_hz(self) -> float:
         """The rate per detector above which a run is ended, in hertz."""
         table = self.station.tables.get("counter")
@@ -96,6 +108,8 @@ class Rig:
         """Make safe and disconnect everything; returns what went wrong, and never raises."""
         problems = self._on_each("disconnect")
         self.work.cleanup()
+        if self._locks is not None:
+            self._locks.release()
         return problems
 
     def _on_each(self, verb: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +14,7 @@ import numpy as np
 from pymeasure.experiment import Procedure
 
 from ..instruments.base import InstrumentError
+from ..instruments.potentiostat import Technique
 from ..instruments.pulsed_laser import LaserLock
 from .errors import AbortedError, InterlockError, QdlabError
 from .interlocks import SHAPER, Action, Interlock
@@ -37,6 +38,8 @@ class Plan:
     disk_bytes: float
     photons: float
     sentence: str
+    spot_s: float | None = None
+    """Light on one spot; None: for the whole duration."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ class RigProcedure(Procedure):
     status_name = "running"
     status_reason = ""
     error: BaseException | None = None
+    rig_is_safe = False
+    """True when the end of the run has left every instrument safe."""
 
     _stopped_now = False
     _began_s = 0.0
@@ -101,6 +106,10 @@ class RigProcedure(Procedure):
         Raises RefusedError or OutOfRangeError naming what is refused.
         """
         raise NotImplementedError(f"{type(self).__name__} must write preflight()")
+
+    def program(self) -> Sequence[Technique]:
+        """What the potentiostat will do; nothing where it is not used."""
+        return ()
 
     def perform(self) -> None:
         """The experiment itself; wait with `wait`, which keeps the record going and ends on abort."""
@@ -150,11 +159,14 @@ class RigProcedure(Procedure):
 
     def shutdown(self) -> None:
         """Make the rig safe, fetch what instruments still hold, and close the record. Never raises."""
-        problems = [*self._problems, *self.rig.make_safe()]
+        unsafe = self.rig.make_safe()
+        problems = [*self._problems, *unsafe]
         problems += _attempt("recording", self.finish_recording)
         if self.status_name != "finished":
             problems += _attempt("record", lambda: self.record.keep_leftovers(Path(self.rig.work.name)))
-        problems += self.rig.close()
+        unsafe = self.rig.close()  # which makes safe once more
+        problems += unsafe
+        self.rig_is_safe = not unsafe
         problems += _attempt("record", self._store_settings)
         if self.status_name == "running":
             self._end("aborted", "stopped before the experiment began", AbortedError("stopped"))
@@ -321,7 +333,7 @@ class RigProcedure(Procedure):
     def _give_up_after(self, since_s: float) -> None:
         if self.rig.clock.now() - since_s > LONGEST_PAUSE_S:
             raise InterlockError(
-                f"{'; '.join(self._tripped.values())}; not cleared after {LONGEST_PAUSE_S:g} s, the run was ended"
+                f"{'; '.join(self._tripped.values())}; after {LONGEST_PAUSE_S:g} s the run was ended"
             )
 
     def _darken(self) -> Callable[[], None]:

@@ -12,13 +12,15 @@ from typing import Any
 
 from pymeasure.experiment import Results, Worker
 
-from ..formats.run_file import write_run_file
+from ..formats.run_file import GUARDIAN_LOG, write_run_file
 from ..instruments.base import OutOfRangeError, VendorSoftwareMissingError
 from .config import locate
 from .errors import QdlabError, RefusedError
 from .experiment import Experiment, load_experiment
-from .record import RunRecord, check_folder, new_run_stem
+from .guardian import guarded
+from .record import check_folder, new_record
 from .rig import Rig
+from .rig_limits import check_limits
 from .rig_procedure import Plan, RigProcedure
 from .station import Station
 
@@ -34,6 +36,8 @@ class PreparedRun:
     rig: Rig
     plan: Plan
     out: Path
+    overridden: dict[str, Any] | None = None
+    """The limits that the run goes beyond, and the reason for that."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,12 @@ def prepare_run(
     faults: Sequence[str] = (),
     ask: Callable[[str], str] = input,
     sample: str | None = None,
+    override: str | None = None,
 ) -> PreparedRun:
     """Read, build and check everything; raises RefusedError before anything moves.
 
-    `sample` puts another sample on the bench of a simulated station than its file says.
+    `sample` puts another sample on the bench of a simulated station than its file says. `override` is the
+    reason for going beyond the station's [limits]; the run file keeps it.
     """
     experiment_path = locate(experiment)
     about, procedure = load_experiment(experiment_path, overrides)
@@ -79,6 +85,7 @@ def prepare_run(
         raise RefusedError(str(error)) from error
     try:
         plan = procedure.preflight(rig)
+        exceeded = check_limits(procedure, rig, plan, override)
         check_folder(out, plan.disk_bytes)
     except (OutOfRangeError, VendorSoftwareMissingError) as error:
         rig.close()
@@ -86,27 +93,28 @@ def prepare_run(
     except BaseException:
         rig.close()
         raise
-    return PreparedRun(about, experiment_path, procedure, where, rig, plan, out)
+    overridden = {"reason": override, "exceeded": exceeded} if exceeded else None
+    return PreparedRun(about, experiment_path, procedure, where, rig, plan, out, overridden)
 
 
 def execute_run(run: PreparedRun, watch: Callable[[RigProcedure], None], stop: threading.Event) -> RunOutcome:
     """Run in pymeasure's worker; `watch` is called ten times a second until it ends.
 
-    Setting `stop` ends the run as aborted. Whatever happens, the rig is safe and the run file written
-    when this returns.
+    Setting `stop` ends the run as aborted, and so does an exception here, Ctrl-C for one. Whatever happens,
+    the rig is safe when this returns, and the run file written. Where instruments outlive this process, a
+    guardian watches it. Raises OSError when the disk refuses the run file; the part folder then stays.
     """
     procedure = run.procedure
-    stem = new_run_stem(run.out, procedure.kind)
     procedure.rig = run.rig
-    procedure.record = RunRecord(stem, _header(run))
-    worker = Worker(Results(procedure, f"{stem}.csv"))
-    worker.start()
-    while worker.is_alive():
-        watch(procedure)
-        if stop.is_set():
-            worker.stop()
-        threading.Thread.join(worker, 0.1)
-    path = write_run_file(procedure.record.folder, procedure.record.packing)
+    try:
+        procedure.record = record = new_record(run.out, procedure.kind, _header(run))
+        with guarded(run.station, record.folder / GUARDIAN_LOG, procedure.stuck) as tell_safe:
+            _work(procedure, Worker(Results(procedure, f"{record.stem}.csv")), watch, stop)
+            tell_safe(procedure.rig_is_safe)
+    except BaseException:
+        run.rig.close()
+        raise
+    path = write_run_file(record.folder, record.packing)
     return RunOutcome(
         procedure.status_name,
         procedure.status_reason,
@@ -114,6 +122,27 @@ def execute_run(run: PreparedRun, watch: Callable[[RigProcedure], None], stop: t
         _exit_status(procedure),
         tuple(procedure.record.header["warnings"]),
     )
+
+
+def _work(
+    procedure: RigProcedure, worker: Worker, watch: Callable[[RigProcedure], None], stop: threading.Event
+) -> None:
+    """Run the worker to its end, which an exception here brings nearer; a second one makes safe at once."""
+    worker.start()
+    try:
+        while worker.is_alive():
+            watch(procedure)
+            if stop.is_set():
+                worker.stop()
+            threading.Thread.join(worker, 0.1)
+    finally:
+        worker.stop()
+        try:
+            threading.Thread.join(worker)
+        except KeyboardInterrupt:
+            procedure.stop_now()
+            threading.Thread.join(worker)
+            raise
 
 
 def _exit_status(procedure: RigProcedure) -> int:
@@ -144,6 +173,7 @@ def _header(run: PreparedRun) -> dict[str, Any]:
         "simulated": run.station.simulated,
         "seed": bench.seed if bench else None,
         "faults": sorted(bench.faults.names) if bench else [],
+        "overridden_limits": run.overridden,
     }
 
 

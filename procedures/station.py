@@ -120,7 +120,7 @@ class Station:
             work.cleanup()
             locks.release()
             raise
-        return Rig(self, around.clock, bench, work, built, locks)
+        return Rig(self, around.clock, bench, work, built, ask, locks)
 
     @contextmanager
     def one_device(self, role: str, *, ask: Callable[[str], str] = input) -> Iterator[Device]:

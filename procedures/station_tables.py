@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from .config import Table
+from .rig_limits import LimitsTable
 
 
 class StationTable(Table):
@@ -95,7 +96,7 @@ class SimulationTable(BenchTable):
 class CoherenceSimulationTable(BenchTable):
     """`[simulation]` of a 2DES rig: the ensemble in the beam."""
 
-    sample: Literal["dimers_3.0_9", "dimers_2.8_5", "dimers_2.8_9"] = Field(
+    sample: Literal["dimers_3.0_9", "dimers_2.8_5", "dimers_2.8_9", "blank"] = Field(
         default="dimers_3.0_9", description="mean diameter in nm and dispersion in percent"
     )
     dimers: int = Field(default=4000, ge=1, le=100_000, description="how many dimers the ensemble has")
@@ -114,6 +115,7 @@ class StationFile(Table):
     gate: dict[str, Any] | None = None
     detector: dict[str, Any] | None = None
     markers: MarkersTable | None = None
+    limits: LimitsTable | None = None
     calibration: dict[str, Any] | None = None
     interferometer: InterferometerTable | None = None
     simulation: dict[str, Any] | None = None

@@ -82,7 +82,7 @@ class TwoDScan(CoherenceProcedure):
         for number, t2 in enumerate(self.t2_fs()):
             self.checkpoint()
             measured_fs = self.rig.delay.move_to(float(t2))
-            lo = self.spectrum(BLANK, PHASE)[self._pixels]
+            lo = self.spectrum(BLANK, PHASE)[self._pixels].astype(np.float32)
             counts = np.empty((self.t1_points, len(phases), len(lo)), np.float32)
             times = np.empty(counts.shape[:2])
             for i in self._t1_order(number):
@@ -180,7 +180,7 @@ class TwoDScan(CoherenceProcedure):
                 "t2_fs": t2_fs,
                 "measured_t2_fs": measured_fs,
                 "counts": counts,
-                "lo_counts": lo.astype(np.float32),
+                "lo_counts": lo,
                 "time_s": times,
             },
         )

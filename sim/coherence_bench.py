@@ -6,7 +6,9 @@ probe. With times counted from the probe and the laser's spectrum L(w), 1 at its
 
     rate |L e^{-i w lead} + i A S(w) + s_3 L + s_p L sum_k c_k e^{i w (d_k - d_3)}|^2
 
-electrons per second. The delay stages move the probe ("t2", with the local oscillator) and the local
+electrons per second. (The field that leaves the sample is A S itself, in phase with the probe where it
+bleaches; the i is a local oscillator that has come another way, a quarter of a wave off. Where the probe is
+its own local oscillator, lead = 0, the i is not there.) The delay stages move the probe ("t2", with the local oscillator) and the local
 oscillator alone ("t3"). Everything is a function of the instant: nothing here advances time.
 """
 
@@ -159,6 +161,13 @@ class CoherenceBench:
         """Turn the mirror that sends the signal, or the shaped pump beam itself, into the spectrometer."""
         self._change(view=view)
 
+    def answer(self, question: str) -> str:
+        """What the person at the table answers: turns the mirror in front of the spectrometer when asked to."""
+        if "mirror" not in question:
+            return "no"
+        self.set_view("pump" if "pump beam" in question else "signal")
+        return "yes"
+
     # ---- what instruments see of the bench ----
 
     @property
@@ -277,8 +286,9 @@ class CoherenceBench:
         if "lo_blocked" not in self.faults:
             field += pixels.wave(-lead_fs)
         field *= pixels.amplitude
+        turn = 1j if b.lo_lead_fs else 1.0
         field += (
-            1j * b.signal * self.sample.signal_field(pump, Pulse(probe_fs, 1.0 + 0j), pixels.wavenumber_cm)
+            turn * b.signal * self.sample.signal_field(pump, Pulse(probe_fs, 1.0 + 0j), pixels.wavenumber_cm)
         )
         return field.real**2 + field.imag**2
 

@@ -18,7 +18,10 @@ _PANELS = 6
 
 
 def draw_gridded(path: Path, spectra: Sequence[Gridded], *, title: str) -> None:
-    """Draw up to six signals, of complex ones the real part, over two axes: of photon energy if there are two."""
+    """Draw up to six signals over two axes, those of photon energy if there are two.
+
+    Of complex signals the real part is drawn.
+    """
     panels = [(data, name) for data in spectra for name in data.signals][:_PANELS]
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)

@@ -11,13 +11,13 @@ same way from the fringes of the probe's own scatter.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.signal.windows import tukey
 
 from .units import W
 
@@ -27,8 +27,12 @@ STEPS = 4
 """Phases of the pump per delay."""
 COARSE_FS = 2.0
 """Step in which a delay is looked for first; a pulse lasts several of them."""
+TAPER = 0.4
+"""Share of the pixels, at both ends together, over which the weight falls to nothing."""
+NOISE_FS = np.arange(2500.0, 3500.0, 20.0)
+"""Delays at which nothing but noise is expected, finer than any of interest and still resolved."""
 LEAST_OVER_NOISE = 6.0
-"""A fringe must stand so far above what other delays show."""
+"""Fringes must stand so far above what those delays show."""
 
 
 def pump_phases() -> Real:
@@ -59,7 +63,7 @@ class FringeFinder:
         coarse = np.arange(around_fs - search_fs, around_fs + search_fs + COARSE_FS, COARSE_FS)
         strength = np.abs(self._at(fringes, coarse))
         k = int(np.argmax(strength))
-        if not strength[k] > LEAST_OVER_NOISE * float(np.median(strength)):
+        if not strength[k] > LEAST_OVER_NOISE * float(np.median(np.abs(self._at(fringes, NOISE_FS)))):
             raise ValueError(
                 f"no fringes between {coarse[0]:.0f} and {coarse[-1]:.0f} fs: look for overlap, scatter and "
                 "the local oscillator, or search further"
@@ -73,7 +77,7 @@ class FringeFinder:
         delay_fs = float(found.x)  # pyright: ignore[reportAttributeAccessIssue]  # scipy's stub knows no x
         return delay_fs, float(np.angle(self._at(fringes, np.array([delay_fs]))[0]))
 
-    def power_spectrum(self, fringes: NDArray[Any], delay_fs: Real) -> Real:
+    def strength(self, fringes: NDArray[Any], delay_fs: Real) -> Real:
         """How strongly fringes turn with each delay, 1 at the strongest."""
         strength = np.abs(self._at(fringes, delay_fs))
         return strength / strength.max()
@@ -91,7 +95,8 @@ class FringeFinder:
 
     @property
     def _weight(self) -> Real:
-        return np.sqrt(np.maximum(self.power, 0.0))
+        """Tapered at the spectrometer's ends, where light that is cut off would show at every delay."""
+        return np.sqrt(np.maximum(self.power, 0.0)) * tukey(len(self.power), TAPER)
 
 
 def refined(delay_fs: Real, phase_rad: Real, carrier: float) -> Real:
@@ -227,16 +232,14 @@ def _pump_delays(data: DelayZeroData, finder: FringeFinder, lead_fs: float) -> t
     return delays, float(np.std(group - delays, ddof=1)) / math.sqrt(len(group))
 
 
-def _shaper_delays(data: DelayZeroData, finder: FringeFinder, at_fs: float) -> Real:
-    """Group delays of the shaper's pulses relative to its delay zero at the same position of the stage."""
-    fields: Sequence[NDArray[np.complexfloating]] = list(cross_term(data.shaper_counts))
-    zero_fs = finder.find(cross_term(data.counts[-1]), at_fs, 10 * COARSE_FS)[0]
-    return np.array(
-        [
-            finder.find(field, zero_fs + float(delay), 10 * COARSE_FS)[0] - zero_fs
-            for field, delay in zip(fields, data.shaper_fs, strict=True)
-        ]
-    )
+def _shaper_delays(data: DelayZeroData, finder: FringeFinder, zero_fs: float) -> Real:
+    """Group delays of the shaper's pulses from its delay zero, which comes `zero_fs` after the oscillator."""
+    fields = cross_term(data.shaper_counts)
+    found = [
+        finder.find(field, zero_fs + float(delay), 10 * COARSE_FS)[0]
+        for field, delay in zip(fields, data.shaper_fs, strict=True)
+    ]
+    return np.array(found) - zero_fs
 
 
 def _line(x: Real, y: Real) -> tuple[Real, Real, Real]:

@@ -116,7 +116,7 @@ def global_fit(
     amplitudes = np.linalg.lstsq(basis, data.astype(complex), rcond=None)[0]
     left = data - basis @ amplitudes
     freedom = parts * (data.size - amplitudes.size) - len(start)
-    error = np.sqrt(np.diag(np.linalg.pinv(found.jac.T @ found.jac)) * np.sum(np.abs(left) ** 2) / freedom)
+    error = np.sqrt(np.diag(_covariance(problem, found.x, amplitudes, left, freedom / data.shape[1])))
     intervals = _intervals(found.x, error, float(student.ppf(0.975, freedom)), len(w2_cm))
     maps = amplitudes.reshape(-1, *signal.shape[1:])
     n = len(w2_cm)
@@ -150,6 +150,9 @@ def starting_beats(
 
 
 # ---- inside ----
+
+
+_Outer = tuple[NDArray[np.complexfloating], NDArray[np.complexfloating]]
 
 
 class _Projection:
@@ -201,6 +204,23 @@ class _Projection:
             derivatives.append(self._flat(q @ (q.conj().T @ change) - change))
         return np.stack(derivatives, axis=1)
 
+    def slopes(
+        self, theta: NDArray[np.floating], amplitudes: NDArray[np.complexfloating]
+    ) -> list[list[_Outer]]:
+        """The Jacobian's columns at all points, (t2, points), as outer products of a time course and a map."""
+        basis, n = self.basis(theta), self._beats
+        q, _ = np.linalg.qr(basis)
+        found = []
+        for k in range(len(theta)):
+            column = k if k < n else k - n
+            by_theta = -1j * W * self._t if k < n else self._t * np.exp(-theta[k])
+            course = by_theta * basis[:, column]
+            parts = [(course, amplitudes[column])]
+            if self._real and column < n:
+                parts.append((course.conj(), amplitudes[self.columns - n + column]))
+            found.append([(c - q @ (q.conj().T @ c), a) for c, a in parts])
+        return found
+
     def scale(self) -> NDArray[np.floating]:
         """Natural step of each parameter: the resolution in w2, and a logarithm."""
         resolution_cm = 1.0 / (W * float(np.ptp(self._t)))
@@ -230,6 +250,33 @@ def _compressed(
     energies = np.maximum(energies, 0.0)
     weak = np.cumsum(energies) <= ENERGY_LEFT * float(energies.sum())
     return vectors[:, ~weak] * np.sqrt(energies[~weak])
+
+
+def _covariance(
+    problem: _Projection,
+    theta: NDArray[np.floating],
+    amplitudes: NDArray[np.complexfloating],
+    left: NDArray[np.complexfloating],
+    freedom: float,
+) -> NDArray[np.floating]:
+    """Covariance of the parameters for noise that is white in time, whatever it is among the points.
+
+    Neighbouring points of a zero-padded map share their noise, and some are noisier than others: what is left
+    tells how (the sandwich of P. J. Huber, Proc. 5th Berkeley Symp. 1, 221 (1967)). `freedom` is that of one
+    point.
+    """
+    slopes = problem.slopes(theta, amplitudes)
+    bread = np.array([[_real_product(a, b) for b in slopes] for a in slopes])
+    noise = [[(across, along @ left.conj().T) for across, along in parts] for parts in slopes]
+    meat = np.array([[_real_product(a, b) for b in noise] for a in noise]) / freedom
+    unit = 1 / np.sqrt(np.diag(bread))
+    inverse = np.linalg.pinv(bread * np.outer(unit, unit), hermitian=True) * np.outer(unit, unit)
+    return inverse @ meat @ inverse
+
+
+def _real_product(a: list[_Outer], b: list[_Outer]) -> float:
+    """Re of the sum of conj(a) b, each a sum of outer products."""
+    return float(sum((np.vdot(a0, b0) * np.vdot(a1, b1)).real for a0, a1 in a for b0, b1 in b))
 
 
 def _intervals(

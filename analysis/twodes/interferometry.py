@@ -17,6 +17,10 @@ from scipy.signal.windows import tukey
 
 from .units import W
 
+SPLINE = 5
+"""Degree of the interpolation: at 3 pixels per fringe it keeps the field within 1 %, a cubic one within 4 %."""
+FEWEST_PIXELS = 2.5
+"""Per fringe, where pixels are widest."""
 WEAKEST_LO = 0.02
 """Where the local oscillator is weaker than this share of its maximum, nothing is told of the signal."""
 
@@ -56,7 +60,7 @@ class Interferometer:
         that of `|E_LO|` = square root of counts: `counts = |E_LO|^2 + 2 Re(conj(E_LO) S)`.
         """
         ordered = np.asarray(fringes)[..., self._order]
-        even = make_interp_spline(self._pixel_order, ordered, k=3, axis=-1)(self._even_cm)
+        even = make_interp_spline(self._pixel_order, ordered, k=SPLINE, axis=-1)(self._even_cm)
         amplitude = np.sqrt(np.maximum(self._lo_even, WEAKEST_LO * self._lo_even.max()))
         spectrum = np.where(self._lit, even / amplitude, 0.0)
         delays = np.fft.fft(spectrum, axis=-1) * self._gate
@@ -82,9 +86,16 @@ class Interferometer:
         return np.arange(pixels[0], pixels[-1], step)
 
     @cached_property
+    def _widest_lit_cm(self) -> float:
+        pixels = self._pixel_order
+        middle = (pixels[1:] + pixels[:-1]) / 2
+        lit = (middle > self.wavenumber_cm[0]) & (middle < self.wavenumber_cm[-1])
+        return float(np.diff(pixels)[lit].max())
+
+    @cached_property
     def _lo_even(self) -> NDArray[np.floating]:
         lo = np.asarray(self.lo_counts, float)[self._order]
-        return make_interp_spline(self._pixel_order, lo, k=3)(self._even_cm)
+        return make_interp_spline(self._pixel_order, lo, k=SPLINE)(self._even_cm)
 
     @cached_property
     def _lit(self) -> NDArray[np.bool_]:
@@ -101,9 +112,10 @@ class Interferometer:
         step = W * (self._even_cm[1] - self._even_cm[0])
         delay_fs = 2 * np.pi * np.fft.fftfreq(n) / step
         first, last = self.lead_fs - self.before_fs, self.lead_fs + self.longest_t3_fs
-        if last > delay_fs.max():
+        longest_fs = 2 * np.pi / (W * FEWEST_PIXELS * self._widest_lit_cm)
+        if last > longest_fs:
             raise ValueError(
-                f"fringes of {last:g} fs are finer than the spectrometer resolves ({delay_fs.max():.0f} fs): "
+                f"fringes of {last:g} fs are finer than the spectrometer resolves ({longest_fs:.0f} fs): "
                 "shorten lead_fs"
             )
         inside = (delay_fs >= first) & (delay_fs <= last)

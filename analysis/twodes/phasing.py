@@ -13,6 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from .units import W
+
+Real = NDArray[np.floating]
+
+LEAD_ERROR_FS = 60.0
+"""The local oscillator's lead may be wrong by so much, which turns the phase by as much along w3."""
+SLOPE_STEP_RAD = 0.5
+"""Of the search for the phase's slope, at the ends of the spectrum."""
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -41,7 +50,8 @@ def fit_phase(
 ) -> Phase:
     """The phase that turns heterodyned signals at t1 = 0 into pump-probe spectra; both of shape (t2, w3).
 
-    Their scale is free. Raises ValueError when there is no signal.
+    Their scale is free and positive. The slope is looked for within `LEAD_ERROR_FS`. Raises ValueError when
+    there is no signal.
     """
     size = float(np.sqrt(np.mean(pump_probe**2)))
     if not (size > 0 and np.any(at_t1_zero)):
@@ -55,9 +65,10 @@ def fit_phase(
         scale = float(np.sum(turned * pump_probe) / np.sum(turned**2))
         return ((scale * turned - pump_probe) / size).ravel()
 
-    starts = [np.array([p0, 0.0][: 1 + linear]) for p0 in np.arange(-3, 4) * np.pi / 4]
-    fits = [least_squares(misfit, start) for start in starts]
-    best = min((fit for fit in fits if _upright(fit.x, at_t1_zero, pump_probe, x)), key=lambda fit: fit.cost)
+    reach = W * half_cm * LEAD_ERROR_FS
+    slopes = np.arange(-reach, reach + SLOPE_STEP_RAD, SLOPE_STEP_RAD) if linear else np.zeros(1)
+    start = min((_with_slope(slope, at_t1_zero, pump_probe, x) for slope in slopes), key=lambda s: s[0])
+    best = least_squares(misfit, np.array(start[1:])[: 1 + linear])
     variance = 2 * best.cost / max(1, best.fun.size - best.x.size - 1)
     errors = np.sqrt(np.diag(np.linalg.inv(best.jac.T @ best.jac)) * variance)
     p1, p1_err = (best.x[1], errors[1]) if linear else (0.0, 0.0)
@@ -71,12 +82,15 @@ def fit_phase(
     )
 
 
-def _upright(
-    theta: NDArray[np.floating],
-    at_t1_zero: NDArray[np.complexfloating],
-    pump_probe: NDArray[np.floating],
-    x: NDArray[np.floating],
-) -> bool:
-    """True when the scale is positive: a bleach stays a bleach."""
-    turn = theta[0] + (theta[1] * x if len(theta) > 1 else 0.0)
-    return float(np.sum((np.exp(1j * turn) * at_t1_zero).real * pump_probe)) > 0
+def _with_slope(
+    slope: float, at_t1_zero: NDArray[np.complexfloating], pump_probe: NDArray[np.floating], x: Real
+) -> tuple[float, float, float]:
+    """What is left with the best p0 for a slope, that p0, and the slope.
+
+    `scale cos p0` and `scale sin p0` are linear, and their scale is positive: a bleach stays a bleach.
+    """
+    turned = np.exp(1j * slope * x) * at_t1_zero
+    parts = np.stack([turned.real.ravel(), -turned.imag.ravel()], axis=1)
+    amplitudes, *_ = np.linalg.lstsq(parts, pump_probe.ravel(), rcond=None)
+    left = float(np.sum((parts @ amplitudes - pump_probe.ravel()) ** 2))
+    return left, float(np.arctan2(amplitudes[1], amplitudes[0])), slope

@@ -35,7 +35,7 @@ MOST_VALUES = 600
 """Values of g2(0) kept while they build up; then every other one is forgotten."""
 DETECTOR_PENS = ("x0", "x_minus", "now", "g2")
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ MOST_SHOWN = 2000
 """Points of a trace that are drawn."""
 CURVE_POINTS = 400
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     from ...procedures.static_bias import StaticBias
 
 ALL = "all potentials"
+DOUBT_S = 2.0
+"""Photons within so many seconds of a change of the commanded potential belong to no live decay."""
 MOST_SHOWN = 6000
 """Points of a trace that are drawn."""
 
 LINE_COLOURS = {"light": (0.0, 0.92), "dark": (0.2, 1.0)}
 """Part of the colours of bias that is used for lines: the others do not stand out from the panel."""
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -216,8 +218,7 @@ class _Watch:
         self._procedure = procedure
         self._trace: RunningTrace | None = None
         self._flid: LiveFlid | None = None
-        self._decays: dict[float, NDArray[np.int64]] = {}
-        self._last: tuple[float | None, NDArray[np.int64]] | None = None
+        self._decays = HeldDecays()
 
     def look(self) -> Looked | None:
         """What is known now; None before photons are counted."""
@@ -237,21 +238,42 @@ class _Watch:
         time_s, potential_v = np.array(procedure.potential_trail, np.float64).reshape(-1, 2).T
         self._trace.add(snapshot)
         self._flid.add(snapshot, time_s, potential_v)
-        self._add_decay(progress.potential_v, snapshot.decay.sum(axis=0))
+        self._decays.add(snapshot.duration_s, progress.potential_v, snapshot.decay.sum(axis=0))
         step = max(1, len(time_s) // MOST_SHOWN)
         return Looked(
             self._trace.time_s, self._trace.rate_hz, time_s[::step], potential_v[::step],
             max(snapshot.duration_s, progress.duration_s - progress.elapsed_s + snapshot.duration_s),
             self._flid.counts.copy(), self._flid.mean_potential_v,
-            dict(self._decays), snapshot.resolution_ps / 1000,
+            dict(self._decays.sums), snapshot.resolution_ps / 1000,
         )  # fmt: skip
 
-    def _add_decay(self, potential_v: float | None, decay: NDArray[np.int64]) -> None:
-        """Add what is new in the decay to that of the potential, if it has not changed meanwhile."""
-        last, self._last = self._last, (potential_v, decay)
-        if last is None or potential_v is None or last[0] != potential_v:
-            return
-        self._decays[potential_v] = self._decays.get(potential_v, np.zeros_like(decay)) + decay - last[1]
+
+class HeldDecays:
+    """Decay at each commanded potential, of photons well after it was set and well before it changed.
+
+    When the potentiostat really changes the potential is known to a second or so while a run goes on.
+    """
+
+    def __init__(self) -> None:
+        self.sums: dict[float, NDArray[np.int64]] = {}
+        """Counts per micro-time bin at each potential."""
+        self._held: float | None = None
+        self._since_s = self._last_s = 0.0
+        self._last: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._waiting: list[tuple[float, NDArray[np.int64]]] = []
+
+    def add(self, time_s: float, potential_v: float | None, decay: NDArray[np.int64]) -> None:
+        """Take the decay of all photons up to a time (s), and the potential commanded then."""
+        if potential_v != self._held or potential_v is None:
+            self._held, self._since_s = potential_v, time_s
+            self._waiting.clear()
+        else:
+            if self._last_s - self._since_s >= DOUBT_S:
+                self._waiting.append((time_s, decay - self._last))
+            while self._waiting and time_s - self._waiting[0][0] >= DOUBT_S:
+                _, new = self._waiting.pop(0)
+                self.sums[potential_v] = self.sums.get(potential_v, np.zeros_like(new)) + new
+        self._last_s, self._last = time_s, decay
 
 
 def potential_colours(held_v: Sequence[float]) -> dict[float, str]:

@@ -35,7 +35,7 @@ MOST_SHOWN = 6000
 MOST_SWEEP_POINTS = 40_000
 CURRENT_COMES = "current comes when a block has ended"
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,9 @@ class VoltammetryFlidTab(ExperimentTab):
         self.colour_by.addItems(["bias", "count"])
         self.colour_by.currentTextChanged.connect(self.flid.colour_by)
         self.flid.colour_by("bias")
+        self.flid.item.legend.anchor(
+            (0, 0), (0, 0), offset=(8, 6)
+        )  # no dot is bright and short-lived at once
         self.about_current = QtWidgets.QLabel(CURRENT_COMES)
         self.about_current.setProperty("faint", True)
         self._lay_out()
@@ -141,9 +144,12 @@ class VoltammetryFlidTab(ExperimentTab):
             (np.arange(len(rate_hz)) + 0.5) * bin_s, rate_hz, time_s, potential_v, _thinned(sweeps)
         )
 
-    def show_result(self, run: RunFile, analysis: VoltammetryFlidAnalysis, digested: Digested) -> None:
+    def show_result(
+        self, run: RunFile, analysis: VoltammetryFlidAnalysis, digested: Digested | None = None
+    ) -> None:
         """Show what the analysis found, in the views that were live."""
         result = analysis.result
+        digested = digested or self.digest(run, analysis)
         live = self._watch is not None
         self._watch = None
         self._set_reference(run.header["station"]["station"]["reference_electrode"])
@@ -178,7 +184,7 @@ class VoltammetryFlidTab(ExperimentTab):
         current = QtWidgets.QWidget()
         self.about_current.setContentsMargins(10, 4, 10, 0)
         _column(current, self.about_current, self.voltammogram)
-        rows = QtWidgets.QSplitter(QtCore.Qt.Vertical)
+        rows = QtWidgets.QSplitter(QtCore.Qt.Orientation.Vertical)
         rows.addWidget(self.trace)
         rows.addWidget(_beside(flid, self.decays))
         rows.addWidget(_beside(current, self.g2))
@@ -341,7 +347,7 @@ def _column(widget: QtWidgets.QWidget, *parts: QtWidgets.QWidget | QtWidgets.QLa
 
 
 def _beside(left: QtWidgets.QWidget, right: QtWidgets.QWidget) -> QtWidgets.QSplitter:
-    splitter = QtWidgets.QSplitter(QtCore.Qt.Horizontal)
+    splitter = QtWidgets.QSplitter(QtCore.Qt.Orientation.Horizontal)
     splitter.addWidget(left)
     splitter.addWidget(right)
     splitter.setSizes([500, 420])

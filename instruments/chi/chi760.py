@@ -252,6 +252,6 @@ class CHI760C(Potentiostat):
         return lock
 
     def _lock_path(self, program: str) -> Path:
-        """Where all processes that use the same program look; simulated programs are one per folder."""
-        folder = self._work_dir if self._launcher.simulated else Path(tempfile.gettempdir())
+        """Where all processes that use the same program look; a program on our own bench is nobody else's."""
+        folder = Path(tempfile.gettempdir()) if self._launcher.shared else self._work_dir
         return folder / f"qdlab-chi760-{zlib.crc32(program.encode()):08x}.lock"

@@ -26,6 +26,8 @@ class ProgramLauncher(Protocol):
     """Starts the vendor program; the simulator plugs in here."""
 
     simulated: bool
+    shared: bool
+    """Whether other processes of this computer can start the same program on the same instrument."""
 
     def check(self) -> str:
         """Say what would be started, or raise VendorSoftwareMissingError where it is not there."""

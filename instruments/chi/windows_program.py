@@ -95,6 +95,7 @@ class WindowsProgram:
     """Launcher of the real program; `executable` is `chi760c.exe` in its own folder."""
 
     simulated = False
+    shared = True
 
     def __init__(self, executable: Path) -> None:
         self._executable = Path(executable)

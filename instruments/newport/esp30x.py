@@ -117,7 +117,7 @@ class ESP30x(esp300.ESP300):
             model, _, rest = version.partition(" ")
             if model not in ("ESP300", "ESP301"):
                 raise WrongControllerError(
-                    f"{self.name}: {version!r} answers, not an ESP300 or ESP301; check the address"
+                    f"{self.name}: {version!r:.60} answers, not an ESP300 or ESP301; check the address"
                 )
             self.take_errors()
         return Identity(
@@ -152,7 +152,7 @@ class ESP30x(esp300.ESP300):
         while len(codes) < _MOST_ERRORS:
             reply = self.ask("TE?")
             if not reply.isdigit():
-                raise UnexpectedReplyError(f"{self.name}: {reply!r} came back at 'TE?'")
+                raise UnexpectedReplyError(f"{self.name}: {reply!r:.60} came back at 'TE?'")
             if not int(reply):
                 break
             codes.append(int(reply))

@@ -73,6 +73,8 @@ class E545Stage(Stage):
                 try:
                     controller = E545(link, self.name, axes=tuple(self._letters.values()))
                     self._identity = controller.identify()
+                    if controller.generators_running:
+                        controller.stop()  # a scan that a program left running when it died
                     self._check_axes(controller)
                     for axis in AXES:
                         _close_loop(getattr(controller, axis), f"{self.name}: axis {axis}")

@@ -9,6 +9,7 @@ each reply. (PI manual MS249E for the C-863.12; PI's own client PIPython; odemis
 from __future__ import annotations
 
 import logging
+import math
 import re
 import threading
 from collections.abc import Iterable, Iterator
@@ -29,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 STOP_ALL = b"\x18"
 READY = "\xb1"
+_MOST_LINES = 1 << 18
 _PROBE_S = 0.3
 _PROBE_TRIES = 4
 _MNEMONIC = re.compile(r"\s*(\*IDN\?|#\d+|[A-Z]{3}\??)")
@@ -36,8 +38,8 @@ _MNEMONIC = re.compile(r"\s*(\*IDN\?|#\d+|[A-Z]{3}\??)")
 
 def number(reply: object) -> float:
     """The number that pymeasure made of a reply; raises UnexpectedReplyError where it is none."""
-    if not isinstance(reply, float):
-        raise UnexpectedReplyError(f"{reply!r} came where a number was expected: the line is disturbed")
+    if not (isinstance(reply, float) and math.isfinite(reply)):
+        raise UnexpectedReplyError(f"{reply!r:.60} came where a number was expected: the line is disturbed")
     return reply
 
 
@@ -46,7 +48,9 @@ def whole_number(reply: str, command: str) -> int:
     try:
         return int(reply)
     except ValueError:
-        raise UnexpectedReplyError(f"{reply!r} came back at {command!r} instead of a whole number") from None
+        raise UnexpectedReplyError(
+            f"{reply!r:.60} came back at {command!r} instead of a whole number"
+        ) from None
 
 
 class GcsArray(NamedTuple):
@@ -86,7 +90,7 @@ class GcsAxis(Channel):
         reply = self.parent.ask(command)
         item, equals, value = reply.partition("=")
         if not equals or item.strip() != command.split()[-1]:
-            raise UnexpectedReplyError(f"{self.parent.name}: {reply!r} came back at {command!r}")
+            raise UnexpectedReplyError(f"{self.parent.name}: {reply!r:.60} came back at {command!r}")
         return value
 
 
@@ -138,8 +142,8 @@ class GCSController(Instrument):
         vendor, model, serial, version, *_ = *(part.strip() for part in self._identity.split(",")), "", "", ""
         if model.partition(".")[0] not in models:  # C-863.12 is a C-863
             raise WrongControllerError(
-                f"{self.name}: {self._identity!r} answers at {self._address}, not a {' or '.join(models)}; "
-                "check the address"
+                f"{self.name}: {self._identity!r:.120} answers at {self._address}, "
+                f"not a {' or '.join(models)}; check the address"
             )
         return Identity(vendor, model, serial, version, getattr(self.adapter, "simulated", False))
 
@@ -190,7 +194,7 @@ class GCSController(Instrument):
         try:
             return int(reply, 16)
         except ValueError:
-            raise UnexpectedReplyError(f"{self.name}: {reply!r} came back at #{code}") from None
+            raise UnexpectedReplyError(f"{self.name}: {reply!r:.60} came back at #{code}") from None
 
     @property
     def ready(self) -> bool:
@@ -215,7 +219,7 @@ class GCSController(Instrument):
             expected = int(header["NDATA"]), int(header["DIM"])
         except (KeyError, ValueError) as error:
             raise UnexpectedReplyError(
-                f"{self.name}: the array at {command!r} cannot be read: {error}"
+                f"{self.name}: no array with NDATA and DIM came back at {command!r} ({error!s:.60})"
             ) from error
         if not end or rows.shape != expected:
             raise UnexpectedReplyError(
@@ -273,6 +277,8 @@ class GCSController(Instrument):
         if reply.endswith(" "):
             lines = [reply]
             while lines[-1].endswith(" ") and lines != [self._from + " "]:  # that is an empty reply
+                if len(lines) == _MOST_LINES:
+                    raise UnexpectedReplyError(f"{self.name}: a reply does not end after {_MOST_LINES} lines")
                 lines.append(self.adapter.read())
             reply = "\n".join(lines)
         if self._from:
@@ -292,7 +298,7 @@ class GCSController(Instrument):
                 if reply.endswith(self._identity):
                     half = reply.removesuffix(self._identity)
                     raise UnexpectedReplyError(
-                        f"{self.name}: the end of {half!r}, the reply to {command!r}, is lost"
+                        f"{self.name}: the end of {half!r:.60}, the reply to {command!r}, is lost"
                     )
                 before.append(reply)
             if before:

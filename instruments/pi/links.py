@@ -26,6 +26,7 @@ GCS_PORT = 50_000
 """TCP port on which PI controllers listen."""
 
 _CHUNK = 65_536
+_LONGEST_LINE = 1 << 20
 _QUIET_S = 0.05
 _VISA_SOCKET = re.compile(r"TCPIP\d*::(?P<host>[^:]+)::(?P<port>\d+)::SOCKET", re.IGNORECASE)
 
@@ -102,6 +103,11 @@ class LineLink(Adapter):
         scanned = 0
         while (end := self._buffer.find(b"\n", scanned)) < 0:
             scanned = len(self._buffer)
+            if scanned > _LONGEST_LINE:
+                self._buffer.clear()
+                raise LinkError(
+                    f"{self.address}: a line does not end after {_LONGEST_LINE} bytes; check baud rate"
+                )
             self._fill()
         line = self._buffer[:end].decode("latin-1")
         del self._buffer[: end + 1]

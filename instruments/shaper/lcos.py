@@ -44,16 +44,10 @@ class LcosShaper(PulseShaper):
         if calibration.levels not in (256, 1024):
             raise ValueError(f"a panel has 256 or 1024 grey levels, not {calibration.levels}")
         self.name, self._screen, self._encoding, self._rows = name, screen, encoding, rows
-        self._calibration = calibration
         self._bits = 8 if calibration.levels == 256 else 10
-        self._grey = GreyTable(calibration.column_phase_rad())
-        column_cm = NM_CM / calibration.column_wavelength_nm
-        self._order = np.argsort(column_cm)
-        self._column_cm = column_cm
-        self._compensation = np.exp(1j * calibration.compensation_rad(column_cm))
-        self._encode = lru_cache(maxsize=_MASKS_KEPT)(self._encode_train)
         self._lock = threading.RLock()
         self._info: ScreenInfo | None = None
+        self._apply(calibration)
 
     # ---- what it is ----
 
@@ -71,8 +65,22 @@ class LcosShaper(PulseShaper):
 
     @property
     def calibration(self) -> LcosCalibration:
-        """What the panel knows of itself."""
+        """What the panel knows of itself; one that replaces it counts from the next mask on.
+
+        Raises CalibrationError when a column does not reach a whole turn, ValueError for another panel.
+        """
         return self._calibration
+
+    @calibration.setter
+    def calibration(self, value: LcosCalibration) -> None:
+        known = self._calibration
+        if (value.columns, value.levels) != (known.columns, known.levels):
+            raise ValueError(
+                f"a panel of {known.columns} columns and {known.levels} levels cannot take a calibration of "
+                f"{value.columns} and {value.levels}"
+            )
+        with self._lock:
+            self._apply(value)
 
     def settings(self) -> dict[str, object]:
         """What a run file records."""
@@ -152,6 +160,14 @@ class LcosShaper(PulseShaper):
         levels[: self._encoding.rows // 2] = level
         self._show_pattern(pack(levels, self._bits))
         self._changed_s = self._clock.now()
+
+    def _apply(self, calibration: LcosCalibration) -> None:
+        grey = GreyTable(calibration.column_phase_rad())
+        column_cm = NM_CM / calibration.column_wavelength_nm
+        self._calibration, self._grey, self._column_cm = calibration, grey, column_cm
+        self._order = np.argsort(column_cm)
+        self._compensation = np.exp(1j * calibration.compensation_rad(column_cm))
+        self._encode = lru_cache(maxsize=_MASKS_KEPT)(self._encode_train)
 
     def _show(self, train: PulseTrain) -> AppliedMask:
         pattern, applied = self._encode(train)

@@ -24,6 +24,10 @@ ANALYSES = {
     "find_dots": "find_dots:FindDotsAnalysis",
     "dot_survey": "dot_survey:DotSurveyAnalysis",
     "twod_scan": "twod_scan:TwoDScanAnalysis",
+    "shaper_calibration": "shaper_calibration:ShaperCalibrationAnalysis",
+    "delay_zero": "delay_zero:DelayZeroAnalysis",
+    "pump_probe": "pump_probe:PumpProbeAnalysis",
+    "t2_scan": "t2_scan:T2ScanAnalysis",
 }
 """Kind of run, and the module and class here that analyze it."""
 

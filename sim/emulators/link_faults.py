@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ..bench import Faults
@@ -20,7 +21,7 @@ def line_fault_texts(prefix: str) -> dict[str, str]:
     return {
         f"{prefix}_link_back": "The connection breaks one second after the first move, for half a second.",
         f"{prefix}_half_reply": "After the first move the end of every tenth reply is lost.",
-        f"{prefix}_other_reply": "After the first move every tenth reply is once more the one before it.",
+        f"{prefix}_other_reply": "Ten replies after the first move one is that to the query before it.",
     }
 
 
@@ -46,6 +47,7 @@ class LinkFaults:
         self._moved_ps: int | None = None
         self._sent_since = 0
         self._last = b""
+        self._swapped = False
 
     def on(self, name: str) -> bool:
         """Whether a fault of this make is switched on."""
@@ -82,18 +84,28 @@ class LinkFaults:
         return self.link_broken or self.on("not_found")
 
     def delayed(self, replies: Sequence[Reply]) -> list[Reply]:
-        """The replies as they come out of the line: some late, cut, or another one, when such a fault is on."""
+        """The replies as they come out of the line: some late, cut or changed when such a fault is on."""
         return [self._through_the_line(reply) for reply in replies]
+
+    @property
+    def _to_be_swapped(self) -> bool:
+        return self.on("other_reply") and self._sent_since >= _EVERY and not self._swapped
 
     def _through_the_line(self, reply: Reply) -> Reply:
         before, self._last = self._last, reply.data
         if self._moved_ps is None:
             return reply
         self._sent_since += 1
+        if self._to_be_swapped and _shape(before) != _shape(reply.data):
+            self._swapped = True
+            return reply._replace(data=before)
         if self._sent_since % _EVERY:
             return reply
         if self.on("late_reply"):
             return reply._replace(delay_s=_LATE_S)
-        if self.on("half_reply"):
-            return reply._replace(data=reply.data[: len(reply.data) // 2])
-        return reply._replace(data=before) if self.on("other_reply") else reply
+        return reply._replace(data=reply.data[: len(reply.data) // 2]) if self.on("half_reply") else reply
+
+
+def _shape(reply: bytes) -> bytes:
+    """What is left of a reply without its numbers: by this, replies to different queries can be told apart."""
+    return re.sub(rb"[-+\d]+", b"", reply)

@@ -68,6 +68,11 @@ class PiezoWaves(PiezoMotion):
         self._trigger_modes = dict.fromkeys(range(1, _N + 1), 0)
         self._trigger_points: list[tuple[int, int]] = []
 
+    @property
+    def generating(self) -> bool:
+        """Whether any wave generator runs."""
+        return any(generator.start_ps is not None for generator in self._generators.values())
+
     # ---- tables ----
 
     def _generator(self, text: str) -> Generator:

@@ -1,8 +1,8 @@
 """An emulated C library in another process: the same C functions, carried over a loopback connection.
 
-A call is a frame: its length (uint32), the function's name (uint8 length, ASCII), then its arguments: whole numbers
-as int64, texts (`char*`) as uint32 length and bytes; other pointers are only written to and send nothing. The answer is a
-frame of the returned int32 and, for each pointer, uint32 length and the bytes written. Nothing else is understood.
+A call is a frame: its length (uint32), the function's name (uint8 length, ASCII), then its arguments: whole
+numbers as int64, texts (`char*`) as uint32 length and bytes; other pointers are only written to and send
+nothing. The answer is a frame of the returned int32 and, for each pointer, uint32 length and what it got.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class LibraryKind:
     gone: int
     """What calls answer when the other end of the connection has gone."""
     arrays: Mapping[str, tuple[int, int, int | None]]
-    """Functions that fill an array: which argument, its longest length, and which argument tells its length."""
+    """Functions that fill an array: which argument, its longest length, which argument tells its length."""
 
 
 SEPIA2 = LibraryKind(
@@ -61,8 +61,8 @@ class ServedLibrary:
 
     simulated = True
 
-    def __init__(self, kind: LibraryKind, greeting: bytes, host: str, port: int) -> None:
-        self._kind, self._greeting, self._address = kind, greeting, (host, port)
+    def __init__(self, kind: LibraryKind, driver: str, host: str, port: int) -> None:
+        self._kind, self._greeting, self._address = kind, driver.encode(), (host, port)
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._functions = {

@@ -39,7 +39,7 @@ FAULTS = {
     "th260_open_fails": "No board is found.",
     "th260_busy": "Another program holds the board.",
     "th260_no_photons": "The detectors are off: no pulses at any input.",
-    "th260_record_storm": "One second into a measurement laser light strays onto a detector: 6 million pulses a second.",
+    "th260_record_storm": "After one second laser light strays onto a detector: 6 million pulses per second.",
     "th260_events_dropped": "The board drops a tenth of the events from one second on, and says so.",
 }
 _ENDING_FAULTS: dict[str, Flag | None] = {

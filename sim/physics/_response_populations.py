@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import expm
 
-from ._response_problem import Problem, Run, turned
+from ._response_problem import Float64, Problem, Run, turned
 from ._response_spread import spread_lines, turn_states
 from .dimer_states import EXCITONS, LINKS
 
@@ -24,37 +24,38 @@ def populations(p: Problem, run: Run) -> tuple[NDArray[np.complex64], NDArray[np
     n1, n3 = len(p.t1), len(p.t3)
     weight, pairs = _propagator(p)
     matrices = np.zeros((len(pairs), 2 * n1, 2 * n3), dtype=np.float32)
-    middle_a, middle_e = p.absorption.middle_fs, p.emission.middle_fs
-    phases = (
-        turned(p.energy * middle_a),
-        turned(-p.pair_energy * middle_a),
-        turned(-p.energy * middle_e, p.dipole**2 * p.field),
-    )
-    axes = (p.absorption.axis, p.emission.axis)
-    taps = (p.absorption.polynomials, p.emission.polynomials)
-    step = p.t1[1] - p.t1[0] if n1 > 1 else 0.0
-    excited = (p.dipole * p.field) ** 2
+    middle = p.absorption.middle_fs
+    phases = (turned(p.energy * middle), turned(-p.pair_energy * middle))
+    transform = np.ascontiguousarray(p.transform3[: p.section])
+    optical = 1 / p.on.dephasing.optical_fs
     lock = threading.Lock()
+
+    def turning(dimers: NDArray[np.int64], strength: Float64, times: Float64) -> NDArray[np.float32]:
+        """Each state's oscillation, and the sum of all ([17, dimers, 2 times])."""
+        out = np.empty((EXCITONS + 1, len(dimers), len(times), 2), dtype=np.float32)
+        step = times[1] - times[0] if len(times) > 1 else 0.0
+        turn_states(out, dimers, p.energy, strength, times[0], step, optical)
+        return out.reshape(EXCITONS + 1, len(dimers), -1)
 
     def work(first: int) -> None:
         dimers = np.arange(first, min(first + _CHUNK, p.size))
-        before = np.empty((EXCITONS + 1, len(dimers), 2, n1), dtype=np.float32)
-        turn_states(before, dimers, p.energy, excited, n1, p.t1[0], step, 1 / p.on.dephasing.optical_fs)
-        lines = np.zeros((EXCITONS + 1, len(dimers), 2 * len(p.transform3)), dtype=np.float32)
+        before = turning(dimers, (p.dipole * p.field) ** 2, p.t1)
+        after = turning(dimers, p.dipole**2 * p.field, p.t3)
+        lines = np.zeros((EXCITONS, len(dimers), 2 * p.section), dtype=np.float32)
         spread_lines(
-            lines, p.section, dimers, axes, taps, p.levels, p.links, phases, LINKS.exciton, LINKS.pair
-        )
-        after = (lines.view(np.complex64) @ p.transform3).view(np.float32)
-        rows = before.reshape(EXCITONS + 1, len(dimers), 2 * n1)
-        parts = [rows[i].T @ after[k] for k, i in pairs]
+            lines, dimers, p.absorption.axis, p.absorption.polynomials, p.levels, p.links, phases,
+            LINKS.exciton, LINKS.pair,
+        )  # fmt: skip
+        after[:EXCITONS] += (lines.view(np.complex64) @ transform).view(np.float32)
+        parts = [before[i].T @ after[k] for k, i in pairs]
         with lock:
             for matrix, part in zip(matrices, parts, strict=True):
                 matrix += part
 
     run(work, range(0, p.size, _CHUNK))
     summed = (weight @ matrices.reshape(len(pairs), -1)).view(np.complex64)
-    summed = summed.reshape(len(p.t2), 2, n1, n3)
-    return summed[:, 0], summed[:, 1]
+    summed = summed.reshape(len(p.t2), n1, 2, n3)
+    return summed[:, :, 0], summed[:, :, 1]
 
 
 def _propagator(p: Problem) -> tuple[NDArray[np.float32], list[tuple[int, int]]]:

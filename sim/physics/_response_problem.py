@@ -22,8 +22,8 @@ Run = Callable[[Callable, Iterable], None]
 """Calls a function for every item, on the threads."""
 Band = tuple[float, float]
 
-_MANY = 1000  # dimers whose errors average out
-_COARSE, _FINE = 2.0, 4.0  # grid frequencies per delay for many dimers, and for few
+_OVERSAMPLING = ((2000, 1.6), (500, 2.0), (0, 4.0))
+# grid frequencies per delay from so many dimers on: the errors of their pathways average out
 
 
 class Problem:
@@ -57,7 +57,7 @@ class Problem:
         for numbers in (*self.levels, *self.links, self.dipole):
             if not np.isfinite(numbers).all():
                 raise ValueError("the ensemble has energies or dipoles that are not finite")
-        fine = oversampling or (_COARSE if self.size >= _MANY else _FINE)
+        fine = oversampling or next(fine for least, fine in _OVERSAMPLING if self.size >= least)
         self._oversampling = fine
         self.band = (float(self.energy.min()), float(self.energy.max()))
         absorbed = RAD_PER_FS * (on.frame_cm - gap_cm.max()), RAD_PER_FS * (on.frame_cm - gap_cm.min())
@@ -99,7 +99,7 @@ def _even(times_fs: ArrayLike, name: str) -> Float64:
     return times
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -112,7 +112,7 @@ def own_threads(count: int | None) -> Iterator[Run]:
     """
     with (
         ThreadpoolController().limit(limits=1, user_api="blas"),
-        ThreadPoolExecutor(count or _cores()) as pool,
+        ThreadPoolExecutor(count or cores()) as pool,
     ):
 
         def run(job: Callable, items: Iterable) -> None:

@@ -217,49 +217,31 @@ def spread_double_quantum(grid, shape, first_plane, items, axes, polynomials, le
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def spread_lines(lines, section, dimers, axes, polynomials, levels, links, phases, link_exciton, link_pair):
-    """Add what each state k shines and absorbs along t3 to `lines`, float32 [16 + 1, dimers, 2 * points].
-
-    Line k is emission minus absorption of state k; line 16 is the emission of all states, which the bleach
-    of the ground state has. Absorption lies on the first `section` points, emission behind.
-    """
-    axis3, axis4 = axes
-    taps_3, taps_4 = polynomials
+def spread_lines(lines, dimers, axis, polynomials, levels, links, phases, link_exciton, link_pair):
+    """Add what each state k absorbs along t3, negative, to `lines`, float32 [16, dimers, 2 * points]."""
     energy, pair_energy = levels
     climb, climb_lit = links
-    phase_k, phase_pair, emit_k = phases
+    phase_k, phase_pair = phases
     points = lines.shape[2] // 2
     for row in range(len(dimers)):
         n = dimers[row]
         for link in range(len(link_pair)):
             k, pair = link_exciton[link], link_pair[link]
-            at = cell_of(energy[n, k] - pair_energy[n, pair], axis3)
+            at = cell_of(energy[n, k] - pair_energy[n, pair], axis)
             cell = int(at)
-            if not 0 <= cell <= section - 4:
+            if not 0 <= cell <= points - 4:
                 raise IndexError("a pathway lies outside its part of the grid")
             place = np.float32(at - cell)
             c = -climb[n, link] * climb_lit[n, link] * phase_k[n, k] * phase_pair[n, pair]
             for b in range(4):
-                tap = _tap(place, taps_3, b)
+                tap = _tap(place, polynomials, b)
                 lines[k, row, 2 * (cell + b)] += tap * c.real
                 lines[k, row, 2 * (cell + b) + 1] += tap * c.imag
-        for k in range(_STATES):
-            at = cell_of(-energy[n, k], axis4)
-            cell = section + int(at)
-            if not section <= cell <= points - 4:
-                raise IndexError("a pathway lies outside its part of the grid")
-            place = np.float32(at - math.floor(at))
-            c = emit_k[n, k]
-            for b in range(4):
-                tap = _tap(place, taps_4, b)
-                for line in (k, _STATES):
-                    lines[line, row, 2 * (cell + b)] += tap * c.real
-                    lines[line, row, 2 * (cell + b) + 1] += tap * c.imag
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def turn_states(turned, dimers, energy, amplitude, times, start_fs, step_fs, decay_per_fs):
-    """Fill `turned` [17, dimers, 2, times] with Re, Im of amplitude exp((-i w - decay) t) and their sum."""
+def turn_states(turned, dimers, energy, amplitude, start_fs, step_fs, decay_per_fs):
+    """Fill `turned` [17, dimers, times, 2] with Re, Im of amplitude exp((-i w - decay) t) and their sum."""
     for row in range(len(dimers)):
         n = dimers[row]
         turned[_STATES, row] = 0
@@ -269,9 +251,9 @@ def turn_states(turned, dimers, energy, amplitude, times, start_fs, step_fs, dec
             re, im = fall * math.cos(w * start_fs), -fall * math.sin(w * start_fs)
             fall = math.exp(-decay_per_fs * step_fs)
             c, s = fall * math.cos(w * step_fs), -fall * math.sin(w * step_fs)
-            for t in range(times):
-                turned[i, row, 0, t] = re
-                turned[i, row, 1, t] = im
-                turned[_STATES, row, 0, t] += re
-                turned[_STATES, row, 1, t] += im
+            for t in range(turned.shape[2]):
+                turned[i, row, t, 0] = re
+                turned[i, row, t, 1] = im
+                turned[_STATES, row, t, 0] += re
+                turned[_STATES, row, t, 1] += im
                 re, im = re * c - im * s, re * s + im * c

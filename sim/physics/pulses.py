@@ -23,6 +23,8 @@ _DAMPING = 1e-3
 _RIDGE = 1e-13  # keeps pulses at one and the same delay soluble
 _REFINED = 6  # of more pulses the delays stay those of the peaks: such a mask is no train
 _PADDING = 2
+_PASSIVE = 1.05  # a shaper does not amplify: two huge pulses at one delay that cancel are no solution
+_STUCK = 1e9
 
 Complex = NDArray[np.complex128]
 
@@ -94,12 +96,12 @@ class _Train:
             delays_fs = self.delays_fs + self._step(damping)
             solution = self._solve(delays_fs)
             gained = 1 - _square(solution[-1]) / self._misfit
-            if gained > 0:
+            if gained > 0 and np.abs(solution[1]).max() <= _PASSIVE:
                 self._take(delays_fs, *solution)
                 damping /= 10
             else:
                 damping *= 10
-            if abs(gained) < _ENOUGH:
+            if abs(gained) < _ENOUGH or damping > _STUCK:
                 return
 
     def _solve(self, delays_fs: NDArray[np.float64]) -> tuple[Complex, Complex, Complex]:

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 
@@ -83,3 +85,52 @@ def test_the_time_before_skip_does_not_matter():
     for which in (signal, spiked):
         fit = global_fit(which, T2, **START, skip_fs=48.0)
         assert fit.beats[0].w2_cm.value == pytest.approx(480.0, abs=0.5)
+
+
+def padded(signal, factor):
+    """Zero-padded to `factor` times as many points along the last axis, as maps along w1 are."""
+    few = signal.shape[-1]
+    spectrum = np.fft.fft(signal, axis=-1)
+    wide = np.zeros((*signal.shape[:-1], few * factor), complex)
+    wide[..., : few // 2], wide[..., few // 2 - few :] = spectrum[..., : few // 2], spectrum[..., few // 2 :]
+    return factor * np.fft.ifft(wide, axis=-1)
+
+
+@pytest.mark.parametrize("how", ["padded", "uneven"])
+def test_intervals_hold_for_points_that_share_noise_or_differ_in_it(how):
+    """Zero padding tells nothing new: intervals must not shrink with it."""
+    pulls = []
+    for seed in range(40):
+        clean, noisy = planted((16,), 0.0, seed), planted((16,), 0.3, seed)
+        if how == "padded":
+            fit = global_fit(padded(noisy, 6), T2, **START)
+        else:
+            fit = global_fit(clean + np.linspace(0.1, 2.0, 16) * (noisy - clean), T2, **START)
+        for beat, (w2, tau) in zip(fit.beats, ((480.0, 115.0), (125.0, 750.0)), strict=True):
+            pulls.append((beat.w2_cm.value - w2) / beat.w2_cm.error)
+            pulls.append(
+                np.log(beat.dephasing_fs.value / tau) / (beat.dephasing_fs.error / beat.dephasing_fs.value)
+            )
+    assert np.mean(np.abs(pulls) < 1.96) == pytest.approx(0.95, abs=0.05)
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.17)
+
+
+def test_beats_that_cannot_be_told_apart_have_finite_intervals():
+    """Two beats on one line: errors grow, but stay numbers."""
+    fit = global_fit(
+        planted((6,), 0.1, 3),
+        T2,
+        w2_cm=(480.0, 481.0, 125.0),
+        dephasing_fs=(115.0, 116.0, 700.0),
+        lifetimes_fs=(400.0,),
+    )
+    for beat in fit.beats:
+        assert np.isfinite([beat.w2_cm.error, beat.dephasing_fs.error]).all()
+
+
+def test_four_and_a_half_thousand_traces_are_fitted_in_a_second():
+    signal = planted((4550,), 0.05, 7)
+    start = time.process_time()
+    fit = global_fit(signal, T2, **START)
+    assert time.process_time() - start < 1.0
+    assert fit.converged

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from qdlab.analysis.twodes.phasing import fit_phase
+from qdlab.analysis.twodes.units import W
 
 W3 = np.linspace(16500.0, 19500.0, 120)
 
@@ -33,3 +34,27 @@ def test_its_error_is_that_of_the_noise():
 def test_no_signal_is_refused():
     with pytest.raises(ValueError, match="nothing to find a phase from"):
         fit_phase(np.zeros((1, 120), complex), np.zeros((1, 120)), W3)
+
+
+@pytest.mark.parametrize("lead_error_fs", [-55.0, -20.0, 5.0, 40.0])
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_a_lead_that_is_far_off_is_found(lead_error_fs, noise):
+    rng = np.random.default_rng(3)
+    slope = W * lead_error_fs
+    turned = signal() * np.exp(-1j * (1.2 + slope * (W3 - W3.mean())))
+    kick = noise * rng.normal(size=turned.shape)
+    phase = fit_phase(turned, signal().real + kick, W3)
+    assert phase.p1_rad_per_cm == pytest.approx(slope, abs=5 * phase.p1_err_rad_per_cm + 1e-9)
+    assert phase.p0_rad == pytest.approx(1.2, abs=5 * phase.p0_err_rad + 1e-6)
+
+
+def test_a_bleach_stays_a_bleach():
+    """The scale is positive: a phase off by pi is found, not taken for a negative signal."""
+    phase = fit_phase(-signal(), signal().real, W3)
+    assert abs(phase.p0_rad) == pytest.approx(np.pi, abs=1e-5)
+
+
+def test_a_constant_phase_alone_can_be_asked_for():
+    phase = fit_phase(signal() * np.exp(-0.4j), signal().real, W3, linear=False)
+    assert phase.p0_rad == pytest.approx(0.4, abs=1e-6)
+    assert (phase.p1_rad_per_cm, phase.p1_err_rad_per_cm) == (0.0, 0.0)

@@ -216,3 +216,12 @@ def test_a_beat_keeps_its_sign_and_decays_leave_none():
 def test_beats_past_nyquist_are_refused():
     with pytest.raises(ValueError, match="hold beats up to 2085 cm-1"):
         beating_spectrum(np.ones((10, 1), complex), np.arange(10) * 8.0, np.array([3000.0]))
+
+
+def test_few_pixels_per_fringe_are_refused_where_they_are_widest():
+    """Wavelengths are even, so that wavenumbers lie twice as far apart in the blue as in the red."""
+    pixel_cm = 1e7 / np.linspace(480.0, 640.0, 400)
+    lo = 2e4 * np.exp(-4 * math.log(2) * ((pixel_cm - 18200) / 2600) ** 2)
+    with pytest.raises(ValueError, match="resolves"):
+        Interferometer(pixel_cm, lo, lead_fs=700.0).fields(lo)
+    assert np.isfinite(Interferometer(pixel_cm, lo, lead_fs=400.0).fields(lo)).all()

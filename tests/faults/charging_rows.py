@@ -224,10 +224,14 @@ CHARGING = (
     ),
     refused("e545_garbage", "PI E-545: POS? was answered with garbage: ..."),
     refused("e545_half_reply", "PI E-545: the end of 'B=', the reply to 'ONT?', is lost"),
+    refused(
+        "e545_other_reply",
+        "PI E-545: says that it has settled, but that ... is at ... um instead of ... um: the line is "
+        "disturbed, or something touches the stage",
+    ),
     Row("e545_axis_stuck", "scan", "failed", 1, _TOUCHES, SAFE, IMAGE, 1.0),
     Row("e545_servo_trips", "scan", "failed", 1, _TOUCHES, SAFE, IMAGE, 1.0),
     Row("e545_link_dropped", "scan", "failed", 1, _UNSURE, SCANS_ON, "image", 0.5),
     Row("e545_link_back", "scan", "failed", 1, _UNSURE, SCANS_ON, "image", 0.5),
     Row("e545_late_reply", "scan", "finished", 0, "", SAFE, IMAGE, 3.0),
-    Row("e545_other_reply", "scan", "finished", 0, "", SAFE, IMAGE, 3.0),
 )

@@ -121,14 +121,7 @@ COHERENCE = (
         "PI linear stage: the end of ..., the reply to '#7', is lost",
         "0 of 5 delays",
     ),
-    driver(
-        "pi_linear_other_reply",
-        "PI linear stage",
-        "NotOnTargetError",
-        "PI linear stage: the move to ... mm ended at 1.000000 mm; it was stopped on the way, or the "
-        "controller's own window is wider than tolerance_mm",
-        "0 of 5 delays",
-    ),
+    driver("pi_linear_other_reply", "PI linear stage", "no error", "", "5 of 5 delays"),
     driver(
         "pi_linear_stuck",
         "PI linear stage",

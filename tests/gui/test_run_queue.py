@@ -185,3 +185,26 @@ def test_whoever_holds_the_instruments_gives_them_up_around_each_run(queue, requ
     queue.go_on_after_failure = True
     qtbot.waitUntil(all_ended(queue), timeout=LIMIT_MS)
     assert [what for what in around if isinstance(what, str)] == ["given up", "taken back"] * 2
+
+
+def test_a_run_pauses_in_the_dark_where_its_procedure_allows_it_and_goes_on(queue, qtbot):
+    small = ("pixels_x=16", "pixels_y=8", "frames=100")
+    (job,) = queue.add(RunRequest("confocal_scan", small, out=Path("runs"), seed=1, speed=5.0))
+    qtbot.waitUntil(lambda: job.progress is not None and job.progress.photons > 100, timeout=LIMIT_MS)
+    bench = job.procedure.rig.bench
+    queue.pause()
+    qtbot.waitUntil(lambda: not bench.light.emitting, timeout=LIMIT_MS)
+    qtbot.waitUntil(lambda: job.progress.paused == "paused by the operator", timeout=LIMIT_MS)
+    queue.pause(False)
+    qtbot.waitUntil(lambda: bench.light.emitting and not job.progress.paused, timeout=LIMIT_MS)
+    assert job.state is State.RUNNING
+
+
+def test_a_run_that_cannot_pause_goes_on(queue, request_of, qtbot):
+    (job,) = queue.add([RunRequest("hbt", out=Path("runs"), seed=1, speed=20.0)])
+    qtbot.waitUntil(lambda: job.progress is not None and job.progress.photons > 100, timeout=LIMIT_MS)
+    assert not job.procedure.pausable
+    queue.pause()
+    before_s = job.progress.elapsed_s
+    qtbot.waitUntil(lambda: job.progress.elapsed_s > before_s + 2, timeout=LIMIT_MS)
+    assert job.procedure.rig.bench.light.emitting

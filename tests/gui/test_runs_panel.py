@@ -143,7 +143,7 @@ def test_panel_lists_all_runs_and_tells_why_one_failed(panel, runs):
     assert panel.reason.text() == ""
     row = panel.model.paths.index(runs[1]["cv"])
     cells = [panel.model.index(row, column).data() for column in range(panel.model.columnCount())]
-    assert cells[1:3] == ["voltammetry flid", "finished"]
+    assert cells[1:3] == ["finished", "voltammetry flid"]
     assert cells[4] == photons_told(panel.selected[0].photons)
 
 

@@ -293,7 +293,8 @@ def test_a_stage_that_cannot_be_used_says_so_when_it_is_connected(fault, error, 
         ("e545_link_dropped", LinkDroppedError, "connection broke"),
         ("e545_link_back", LinkDroppedError, "connection broke"),
         ("e545_half_reply", UnexpectedReplyError, "is lost"),
-        ("e545_servo_trips", ServoOffError, "axis A"),
+        ("e545_other_reply", NotOnTargetError, "says that it has settled, but that x is at"),
+        ("e545_servo_trips", ServoOffError, "axis x"),
     ],
 )
 def test_each_fault_of_a_move_has_its_own_error(fault, error, words):

@@ -54,15 +54,16 @@ def test_without_any_decay_the_sums_agree_too(few):
     assert off(rephasing_and_nonrephasing(few, T1, T2, T3, on).rephasing, expected) < 2e-4
 
 
-def test_many_dimers_on_the_coarse_grid_are_as_accurate():
-    ensemble = quasi_homodimers(2.8, 0.05, 1200, seed=1)
+@pytest.mark.parametrize("number", [500, 2000])
+def test_many_dimers_on_a_coarser_grid_are_as_accurate(number):
+    ensemble = quasi_homodimers(2.8, 0.05, number, seed=1)
     t1, t2, t3 = 5.0 * np.arange(40), 8.0 * np.arange(50), 5.0 * np.arange(40)
     exact = ExactResponse(ensemble)
     fast = rephasing_and_nonrephasing(ensemble, t1, t2, t3)
     for kind, found in ((REPHASING, fast.rephasing), (NONREPHASING, fast.nonrephasing)):
         for a, b in ((0, 0), (0, 49), (1, 3), (7, 20), (39, 2)):
             expected = exact.signal([kind, t1[a], t2[b]], [1.0], 5.0, len(t3))
-            assert np.abs(found[b, a] - expected).max() < 5e-5 * np.abs(found).max()
+            assert np.abs(found[b, a] - expected).max() < 1e-4 * np.abs(found).max()
 
 
 @pytest.mark.parametrize("kind", [REPHASING, NONREPHASING, DOUBLE_QUANTUM])
@@ -122,16 +123,14 @@ def test_an_ensemble_that_is_empty_or_not_finite_is_refused(few):
 
 
 def test_nothing_is_written_outside_the_grid():
-    ones = np.ones((1, EXCITONS), dtype=np.complex64)
-    lines = np.zeros((EXCITONS + 1, 1, 2 * (TAPS + 3)), dtype=np.float32)
+    lines = np.zeros((EXCITONS, 1, 2 * (TAPS + 3)), dtype=np.float32)
     wide = grid(6.0 * np.arange(20), (-1.0, 1.0), 60.0, 2.0)
     links = (np.ones((1, 496), dtype=np.float32),) * 2
     levels = (np.zeros((1, EXCITONS)), np.zeros((1, 136)))
-    phases = (ones, np.ones((1, 136), dtype=np.complex64), ones)
-    taps = (wide.polynomials, wide.polynomials)
+    phases = (np.ones((1, EXCITONS), dtype=np.complex64), np.ones((1, 136), dtype=np.complex64))
     with pytest.raises(IndexError, match="outside its part of the grid"):
         spread_lines(
-            lines, TAPS, np.arange(1), (wide.axis, wide.axis), taps, levels, links, phases,
+            lines, np.arange(1), wide.axis, wide.polynomials, levels, links, phases,
             LINKS.exciton, LINKS.pair,
         )  # fmt: skip
 

@@ -132,7 +132,10 @@ def run_served(arguments: list[str]) -> int:
     """Run in real time against a box that another process serves; returns the exit status."""
     from .served import AT, ServedBox
 
-    box = ServedBox(os.environ[AT])
+    try:
+        box = ServedBox(os.environ[AT])
+    except OSError:  # the bench has gone
+        return 1
     try:
         for delay_s in vendor_program(arguments, box, box, box.setup()):
             if math.isinf(delay_s):

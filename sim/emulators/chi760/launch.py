@@ -38,6 +38,7 @@ class _Launcher:
     """What both launchers share: the box on the bench, the installation, the calendar."""
 
     simulated = True
+    shared = False
 
     def __init__(
         self,

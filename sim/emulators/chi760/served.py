@@ -37,6 +37,7 @@ class ServedChi760:
     """Starts the vendor program against a box that another process serves (a `ProgramLauncher`)."""
 
     simulated = True
+    shared = True
 
     def __init__(self, host: str, port: int) -> None:
         self._at = f"{host}:{port}"
@@ -181,15 +182,16 @@ class ServedBox:
 
     def show(self, dialog: str) -> None:
         """Show a modal window."""
-        print(f"dialog: {dialog}", flush=True)
+        with contextlib.suppress(BrokenPipeError):  # whoever started the program has gone
+            print(f"dialog: {dialog}", flush=True)
 
     def _ask(self, verb: str, *arguments: Any) -> Any:
-        """Ask for something; raises LinkError when the box says so or has gone."""
+        """Ask for something; raises LinkError when the box says so, SystemExit when the bench has gone."""
         try:
             send_frame(self._connection, json.dumps([verb, *arguments]).encode())
             good, value = json.loads(receive_frame(self._connection))
-        except OSError as failure:
-            raise LinkError("Link failed") from failure
+        except OSError:
+            raise SystemExit(1) from None
         if not good:
             raise LinkError(value)
         return value

@@ -1,0 +1,126 @@
+"""T2Scan: the signal along t2 at one t1, with phase cycling; much faster than maps."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..analysis.twodes.phase_cycling import scheme
+from ..analysis.twodes.units import FS_PER_CM
+from ..instruments.pulse_shaper import BLANK
+from .coherence_procedure import MOVE_S, CoherenceProcedure
+from .errors import RefusedError
+from .parameters import PotentialsParameter, choice, count, exact_float
+from .rig import Rig
+from .rig_procedure import Plan
+
+PHASE = "t2 scan"
+MARGIN_CM = 600.0
+"""Pixels beyond the band that are kept, so that fringes are not cut where they matter."""
+LEAST_PIXELS = 64
+
+
+class WavenumbersParameter(PotentialsParameter):
+    """A list of wavenumbers in cm-1: a TOML array, or text."""
+
+    units = "1/cm"
+
+
+class T2Scan(CoherenceProcedure):
+    """Traces along t2 at fixed t1."""
+
+    kind = "t2_scan"
+    pausable = True
+    DATA_COLUMNS: ClassVar[list[str]] = ["t2 (fs)", "Measured t2 (fs)", "Signal", "LO counts"]
+
+    t1_fs: float = exact_float("t1", units="fs", default=0.0, minimum=0.0, maximum=1e4)
+    t2_start_fs: float = exact_float("First t2", units="fs", default=0.0, minimum=-1e6, maximum=1e7)
+    t2_step_fs: float = exact_float("t2 step", units="fs", default=8.0, minimum=0.01, maximum=1e6)
+    t2_points: int = count("t2 points", default=120, minimum=1, maximum=100_000)
+    cycling: str = choice("Phase cycling", "3x3x1", "4x4x1", "5x5x1")
+    lowest_cm: float = exact_float("Band from", units="1/cm", default=16200.0, minimum=1000.0, maximum=1e5)
+    highest_cm: float = exact_float("Band to", units="1/cm", default=20200.0, minimum=1000.0, maximum=1e5)
+    fastest_beat_cm: float = exact_float(
+        "Fastest beat", units="1/cm", default=2000.0, minimum=1.0, maximum=1e5
+    )
+    allow_aliasing: int = count("Allow aliasing (0 or 1)", default=0, minimum=0, maximum=1)
+    addresses_cm: tuple[float, ...] = WavenumbersParameter(  # pyright: ignore[reportAssignmentType]
+        "Traces at w3", default=(17000.0, 17600.0, 18200.0, 18800.0), minimum=1000.0, maximum=1e5
+    )
+
+    def t2_fs(self) -> NDArray[np.floating]:
+        """Delays between pulses 2 and 3."""
+        return self.t2_start_fs + self.t2_step_fs * np.arange(self.t2_points)
+
+    def preflight(self, rig: Rig) -> Plan:
+        """Check geometry, band, steps and travel; raises RefusedError or OutOfRangeError."""
+        if rig.interferometer.lo_lead_fs == 0:
+            raise RefusedError(
+                f"T2Scan needs a local oscillator that comes before pulse 3, but {rig.station.path} has lo_lead_fs = "
+                "0; take PumpProbe, or a station file with a local oscillator"
+            )
+        self._check_band()
+        widest_fs = FS_PER_CM / (2 * self.fastest_beat_cm)
+        if self.t2_points > 1 and self.t2_step_fs > widest_fs and not self.allow_aliasing:
+            raise RefusedError(
+                f"t2_step_fs = {self.t2_step_fs:g} folds beats of {self.fastest_beat_cm:.0f} cm-1 back; take "
+                f"{widest_fs:.3g} fs or less, a slower fastest_beat_cm, or allow_aliasing = 1"
+            )
+        t2, steps = self.t2_fs(), scheme(self.cycling).steps
+        for delay_fs in (t2[0], t2[-1]):
+            rig.delay.check(float(delay_fs))
+        rig.shaper.check(self.pair(self.t1_fs))
+        return self.frames_plan(
+            rig,
+            self.t2_points * (steps + 1),
+            self.t2_points * MOVE_S,
+            f"{self.t2_points} t2 from {t2[0]:g} to {t2[-1]:g} fs x {steps} phases at t1 = {self.t1_fs:g} fs",
+        )
+
+    def perform(self) -> None:
+        """At each t2: the local oscillator alone, then every phase."""
+        self.set_up()
+        wavenumber_cm = 1e7 / self.rig.detector.wavelength_nm
+        kept = (wavenumber_cm > self.lowest_cm - MARGIN_CM) & (wavenumber_cm < self.highest_cm + MARGIN_CM)
+        if kept.sum() < LEAST_PIXELS:
+            raise RefusedError("the spectrometer sees too little of the band; check lowest_cm and highest_cm")
+        self.record.header["pixel_cm"] = wavenumber_cm[kept].tolist()
+        self.record.header["lo_lead_fs"] = self.rig.interferometer.lo_lead_fs
+        self.record.write_header()
+        for t2_fs in self.t2_fs().tolist():
+            self.checkpoint()
+            measured_fs = self.rig.delay.move_to(t2_fs)
+            lo = self.spectrum(BLANK, PHASE)[kept]
+            trains = [self.pair(self.t1_fs, phases) for phases in scheme(self.cycling).phases_rad]
+            counts = np.array([self.spectrum(train, PHASE)[kept] for train in trains], np.float32)
+            self._keep(t2_fs, measured_fs, lo, counts)
+
+    # ---- inside ----
+
+    def _check_band(self) -> None:
+        if self.highest_cm <= self.lowest_cm:
+            raise RefusedError(
+                f"highest_cm = {self.highest_cm:g} must be above lowest_cm = {self.lowest_cm:g}"
+            )
+        outside = [a for a in self.addresses_cm if not self.lowest_cm <= a <= self.highest_cm]
+        if outside:
+            raise RefusedError(
+                f"addresses_cm: {outside[0]:g} is outside the band from {self.lowest_cm:g} to "
+                f"{self.highest_cm:g} cm-1"
+            )
+
+    def _keep(
+        self, t2_fs: float, measured_fs: float, lo: NDArray[np.floating], counts: NDArray[np.float32]
+    ) -> None:
+        place = {"t2_fs": t2_fs, "measured_t2_fs": measured_fs}
+        self.record.add_group("block", {**place, "counts": counts[None], "lo_counts": lo.astype(np.float32)})
+        self.emit_row(
+            {
+                "t2 (fs)": t2_fs,
+                "Measured t2 (fs)": measured_fs,
+                "Signal": float(np.std(counts, axis=0).mean()),
+                "LO counts": float(lo.mean()),
+            }
+        )

@@ -1,0 +1,46 @@
+"""A run is killed with SIGKILL: every confirmed word and record is in the recovered file, and nothing else."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+
+
+@pytest.fixture(scope="module")
+def kills():
+    """The benchmark that kills runs, as a module."""
+    path = Path(__file__).parents[2] / "benchmarks" / "kills.py"
+    spec = importlib.util.spec_from_file_location("kills", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def reference(kills, tmp_path_factory):
+    return kills.unkilled_words(tmp_path_factory.mktemp("whole"))
+
+
+def check(kill):
+    assert kill.status == "recovered"
+    assert kill.same
+    assert kill.words >= kill.confirmed_words
+    assert kill.records >= kill.confirmed_records
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.7, 1.9])
+def test_nothing_confirmed_is_lost_by_a_kill(kills, reference, tmp_path, after_s):
+    check(kills.kill_once(tmp_path, after_s, reference))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after_s", np.random.default_rng(2).uniform(0.0, 4.5, 50).round(3).tolist())
+def test_nothing_confirmed_is_lost_by_fifty_kills(kills, reference, tmp_path, after_s):
+    check(kills.kill_once(tmp_path, after_s, reference))
