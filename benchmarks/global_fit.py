@@ -107,20 +107,16 @@ def main() -> None:
     ours_s, per_trace_s = float(np.median(ours)), float(np.median(theirs))
     print(f"{options.traces} traces of {len(T2_FS)} times, 3 beats, 1 decay, 1 constant; complex")
     print(f"global fit                {ours_s:8.3f} s   (converged: {fit.converged})")
-    print(
-        f"lmfit {lmfit.__version__}, per trace    {per_trace_s * 1e3:8.1f} ms  (mean of {options.sample} traces)"
-    )
+    print(f"lmfit {lmfit.__version__}, a trace      {per_trace_s * 1e3:8.1f} ms  (mean of {options.sample})")
     print(f"lmfit, all traces         {per_trace_s * options.traces:8.0f} s   (extrapolated)")
     print(f"ratio                     {per_trace_s * options.traces / ours_s:8.0f}")
     for k, (beat, (w2_cm, tau_fs)) in enumerate(zip(fit.beats, BEATS, strict=True)):
-        found = [f.params for f in single if f.success]
-        w2, tau = (np.array([p[f"{name}{k}"].value for p in found]) for name in ("w", "tau"))
-        print(
-            f"beat {w2_cm:5.0f} cm-1 {tau_fs:4.0f} fs: global {beat.w2_cm.value:8.2f} ± {beat.w2_cm.half_95:.2f}, "
-            f"{beat.dephasing_fs.value:6.1f} ± {beat.dephasing_fs.half_95:.1f}; "
-            f"lmfit, median and range {np.median(w2):.1f} ({w2.min():.0f} to {w2.max():.0f}), "
-            f"{np.median(tau):.0f} ({tau.min():.0f} to {tau.max():.0f})"
-        )
+        w2, tau = beat.w2_cm, beat.dephasing_fs
+        print(f"beat {w2_cm:g} cm-1, {tau_fs:g} fs, 95 % intervals and, of lmfit, the range over the traces")
+        print(f"    global    {w2.value:8.2f} ± {w2.half_95:.2f}    {tau.value:7.1f} ± {tau.half_95:.1f}")
+        for name in ("w", "tau"):
+            values = [f.params[f"{name}{k}"].value for f in single if f.success]
+            print(f"    lmfit {name:4s}{np.median(values):8.1f} ({min(values):.1f} to {max(values):.1f})")
 
 
 if __name__ == "__main__":

@@ -134,7 +134,11 @@ def rescue(bench: ServedBench, out: Path, case: tuple[str, str, tuple[str, ...]]
     """Start a run, send it a signal when light and cell or stage are on, and time what the guardian does."""
     experiment, what, parameters = case
     with run_on(bench, out, experiment, parameters) as process:
-        bench.wait_for(lambda state: state["emitting"] and state[what], 60.0)
+        try:
+            bench.wait_for(lambda state: state["emitting"] and state[what], 60.0)
+        except TimeoutError as error:
+            process.kill()
+            raise RuntimeError(f"the run did not begin: {process.communicate()[1]}") from error
         time.sleep(0.3)
         began_s = time.monotonic()
         os.kill(process.pid, number)

@@ -28,7 +28,7 @@ from qdlab.formats.run_file import read_run_file, recover_run
 from qdlab.procedures.rig_procedure import RigProcedure
 from qdlab.procedures.run import execute_run, prepare_run
 
-OVERRIDES = ("hold_s=10", "cycles=3")
+HOLD_S, CYCLES = 10, 3
 SEED, SPEED = 5, 14.0
 
 
@@ -54,9 +54,10 @@ class Kill:
         )
 
 
-def confirming_run(out: Path, report: bool) -> Path:
+def confirming_run(out: Path, report: bool, cycles: int = CYCLES) -> Path:
     """A run that prints what it has confirmed, ten times a second."""
-    run = prepare_run("cv_flid", out=out, overrides=OVERRIDES, seed=SEED, speed=SPEED if report else math.inf)
+    overrides = (f"hold_s={HOLD_S}", f"cycles={cycles}")
+    run = prepare_run("cv_flid", out=out, overrides=overrides, seed=SEED, speed=SPEED if report else math.inf)
 
     def watch(procedure: RigProcedure) -> None:
         if report:
@@ -66,23 +67,26 @@ def confirming_run(out: Path, report: bool) -> Path:
     return execute_run(run, watch, threading.Event()).path
 
 
-def unkilled_words(folder: Path) -> NDArray[np.uint32]:
+def unkilled_words(folder: Path, cycles: int = CYCLES) -> NDArray[np.uint32]:
     """The words of the same run when nobody kills it."""
-    photons = read_run_file(confirming_run(folder, report=False)).photons
+    photons = read_run_file(confirming_run(folder, False, cycles)).photons
     assert photons is not None
     return np.array(photons.words)
 
 
-def kill_once(folder: Path, after_s: float, reference: NDArray[np.uint32]) -> Kill:
+def kill_once(folder: Path, after_s: float, reference: NDArray[np.uint32], cycles: int = CYCLES) -> Kill:
     """Start a run, kill it so many seconds after its first words, recover it, and compare."""
     process = subprocess.Popen(
-        [sys.executable, __file__, "--child", str(folder)], stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, "--child", str(folder), "--cycles", str(cycles)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     told = ["0 0"]
 
     def listen() -> None:
         assert process.stdout is not None
-        told.extend(line for line in process.stdout if line.endswith("\n"))
+        with process.stdout as lines:
+            told.extend(line for line in lines if line.endswith("\n"))
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
@@ -117,9 +121,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--cycles", type=int, default=CYCLES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        confirming_run(options.child, report=True)
+        confirming_run(options.child, True, options.cycles)
         return
     moments = np.random.default_rng(options.seed).uniform(0.0, 6.0, options.kills)
     with tempfile.TemporaryDirectory() as folder:

@@ -27,6 +27,7 @@ from .spectral_units import converted
 
 WT5_VERSION = "1.0.3"
 _DEEPEST = 20
+_LONGEST_EXPRESSION = 200
 _TO_TOKEN = {"cm-1": "wn", "degC": "deg_C", "": None}
 _FROM_TOKEN = {"wn": "cm-1", "wavenumber": "cm-1", "deg_C": "degC", "None": "", None: ""}
 _OPERATORS = {"__d__": "/", "__e__": "=", "__m__": "-", "__p__": "+", "__t__": "*"}
@@ -70,6 +71,10 @@ class Wt5Data:
         expression or a unit that cannot be followed.
         """
         expression, units = self.axes[number]
+        if len(expression) > _LONGEST_EXPRESSION:
+            raise FileFormatError(
+                f"{self.path}: axis {expression:.40}... of {self.name} is no sum of variables"
+            )
         try:
             variables = {
                 name: converted(v.values, v.units, units)
@@ -77,7 +82,7 @@ class Wt5Data:
                 if name in _names(expression)
             }
             return np.asarray(_evaluated(expression.partition("=")[0], variables))
-        except (ValueError, KeyError, SyntaxError) as error:
+        except (ValueError, KeyError, TypeError, SyntaxError, ArithmeticError) as error:
             raise FileFormatError(
                 f"{self.path}: axis {expression} {{{units}}} of {self.name}: {error}"
             ) from error

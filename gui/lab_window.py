@@ -11,6 +11,7 @@ from . import theme
 from .asker import Asker
 from .experiment_tab import ExperimentTab
 from .form import ExperimentForm, RunOptions
+from .layout_memory import restore_layout, save_layout, window_settings
 from .live import LiveView
 from .log_panel import LogPanel
 from .menus import build_menus
@@ -21,6 +22,7 @@ from .run_opener import OpenedRun, RunOpener
 from .run_queue import Job, RunQueue, RunRequest
 from .runs_panel import RunsPanel
 from .station_area import StationArea
+from .station_tabs import show_tab, show_tabs_of
 from .status_line import StatusLine
 from .tabs import tab_classes
 
@@ -36,21 +38,13 @@ STOPPED = "RED STOP: everything is off. The queue is held."
 CLOSE_QUESTION = "A run is going on. Stop it, make the rig safe, and close the window?"
 
 
-def window_settings() -> QtCore.QSettings:
-    """Where the layout is remembered."""
-    return QtCore.QSettings(
-        QtCore.QSettings.defaultFormat(), QtCore.QSettings.Scope.UserScope, "qdlab", "lab window"
-    )
-
-
 class LabWindow(QtWidgets.QMainWindow):
     """The whole window; `station` is the one that all runs use, None for each experiment's own."""
 
     def __init__(self, station: str | None = None) -> None:
         super().__init__()
         self.station = station
-        self.settings = window_settings()
-        theme.apply(str(self.settings.value("theme", "light")))
+        theme.apply(str(window_settings().value("theme", "light")))
         self.queue = RunQueue(self)
         self.asker = Asker(self)
         self.queue.ask = self.asker.ask
@@ -61,7 +55,10 @@ class LabWindow(QtWidgets.QMainWindow):
         self._station: Station | None = None
         self._build()
         self._connect()
-        self._remember()
+        restore_layout(self)
+        if station is not None:
+            show_tabs_of(self, station)
+        self._list_runs()
 
     # ---- what a person does ----
 
@@ -84,7 +81,7 @@ class LabWindow(QtWidgets.QMainWindow):
             tab = self.tab_of(procedure.kind)
             if tab is None:
                 raise ConfigError(f"{path}: no tab shows runs of kind {procedure.kind!r}")
-            self.tabs.setCurrentWidget(tab)
+            show_tab(self, tab)
             self.form_of(tab).load(str(path))
         except ConfigError as error:
             self.message.tell(str(error))
@@ -103,7 +100,7 @@ class LabWindow(QtWidgets.QMainWindow):
     def reuse(self, values: dict[str, object], kind: str) -> None:
         """Put the parameters of a run into the form of its tab."""
         if (tab := self.tab_of(kind)) is not None:
-            self.tabs.setCurrentWidget(tab)
+            show_tab(self, tab)
             self.form_of(tab).set_values(values)
 
     def red_stop(self) -> None:
@@ -116,7 +113,7 @@ class LabWindow(QtWidgets.QMainWindow):
     def set_theme(self, name: str) -> None:
         """Show the window in "light" or "dark"."""
         theme.apply(name)
-        self.settings.setValue("theme", name)
+        window_settings().setValue("theme", name)
 
     # ---- what is where ----
 
@@ -261,29 +258,9 @@ class LabWindow(QtWidgets.QMainWindow):
         self.opener.refused.connect(lambda _path, message: self.message.tell(message))
         self._tab_changed()
 
-    def _remember(self) -> None:
-        """Put everything where it was the last time."""
-        if (geometry := self.settings.value("geometry")) is not None:
-            self.restoreGeometry(geometry)
-        if (state := self.settings.value("state")) is not None:
-            self.restoreState(state)
-        for name, splitter in self._splitters():
-            if (state := self.settings.value(f"splitter/{name}")) is not None:
-                splitter.restoreState(state)
-        self.options.out.setText(str(self.settings.value("out", "runs")))
-        self._list_runs()
-        self.tabs.setCurrentIndex(int(self.settings.value("tab", 0)))
-
     def _list_runs(self) -> None:
         if (folder := Path(self.options.out.text())).is_dir():
             self.runs.set_folder(folder)
-
-    def _splitters(self) -> list[tuple[str, QtWidgets.QSplitter]]:
-        return [
-            (f"{type(tab).__name__}/{number}", splitter)
-            for tab in self._forms
-            for number, splitter in enumerate(tab.findChildren(QtWidgets.QSplitter))
-        ]
 
     # ---- the station ----
 
@@ -352,7 +329,7 @@ class LabWindow(QtWidgets.QMainWindow):
         if tab is None or job.procedure is None:
             return
         self.station_area.watch(job.procedure)
-        self.tabs.setCurrentWidget(tab)
+        show_tab(self, tab)
         tab.begin(job.procedure)
         self.live = LiveView(tab, job.procedure, self)
         self.live.broke.connect(self.message.tell)
@@ -385,7 +362,7 @@ class LabWindow(QtWidgets.QMainWindow):
         elif tab is None:
             self.message.tell(f"{run.path.name}: no tab shows runs of kind {run.kind!r}", "warning")
         elif self.live is None or self.live.tab is not tab:  # never over a run that goes on
-            self.tabs.setCurrentWidget(tab)
+            show_tab(self, tab)
             tab.show_result(run, opened.analysis, opened.digested)
 
     def _made_safe(self, problems: list[str]) -> None:
@@ -418,12 +395,7 @@ class LabWindow(QtWidgets.QMainWindow):
             if not self._closing:
                 self._ask_to_close()
             return
-        for key, value in (("geometry", self.saveGeometry()), ("state", self.saveState())):
-            self.settings.setValue(key, value)
-        for name, splitter in self._splitters():
-            self.settings.setValue(f"splitter/{name}", splitter.saveState())
-        self.settings.setValue("out", self.options.out.text())
-        self.settings.setValue("tab", self.tabs.currentIndex())
+        save_layout(self)
         self._end_live()
         self.queue.hold()
         self.queue.wait()

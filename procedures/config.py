@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -20,6 +21,7 @@ class Table(BaseModel):
 
 _MOST_BYTES = 1 << 20
 _DEEPEST = 16
+_LONG_KEY = re.compile(rf"(?:\.\s*[\"'\w-]{{1,80}}\s*){{{2 * _DEEPEST}}}")
 
 AnyTable = TypeVar("AnyTable", bound=Table)
 
@@ -50,7 +52,10 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise ConfigError(f"{path}: is larger than {_MOST_BYTES:,} bytes, so it is no file of settings")
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if _LONG_KEY.search(text):  # tomllib takes the square of its length
+            raise ConfigError(f"{path}: has more than {_DEEPEST} tables inside each other")
+        tables = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     except (ValueError, RecursionError) as error:  # tomllib's own is a ValueError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import ClassVar
 
 import numpy as np
@@ -60,6 +61,7 @@ class DelayZero(CoherenceProcedure):
         self.set_up()
         self.record.header["pixel_cm"] = (1e7 / self.rig.detector.wavelength_nm).tolist()
         self.record.header["lo_lead_fs"] = self.rig.interferometer.lo_lead_fs
+        self.record.header["delay_scale"] = asdict(self.rig.delay.scale)
         self.record.write_header()
         for command_fs in self.stage_fs().tolist():
             reading_fs = self.rig.delay.move_to(command_fs)

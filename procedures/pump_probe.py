@@ -54,8 +54,8 @@ class PumpProbe(CoherenceProcedure):
         lead_fs = rig.interferometer.lo_lead_fs
         if lead_fs != 0:
             raise RefusedError(
-                f"PumpProbe needs pulse 3 as its own local oscillator, but {rig.station.path} has lo_lead_fs = "
-                f"{lead_fs:g}; block the local oscillator and use a station file with lo_lead_fs = 0"
+                f"PumpProbe needs pulse 3 as its own local oscillator, but {rig.station.path} has "
+                f"lo_lead_fs = {lead_fs:g}; block that one and use a station file with lo_lead_fs = 0"
             )
         if self.highest_cm <= self.lowest_cm:
             raise RefusedError(
@@ -63,8 +63,8 @@ class PumpProbe(CoherenceProcedure):
             )
         if self.before_fs and self.before_fs >= self.t2_start_fs:
             raise RefusedError(
-                f"before_fs = {self.before_fs:g} must come before t2_start_fs = {self.t2_start_fs:g}, where there "
-                "is no signal yet, or be 0 for no background"
+                f"before_fs = {self.before_fs:g} must come before t2_start_fs = {self.t2_start_fs:g}, where "
+                "there is no signal yet, or be 0 for no background"
             )
         if self.fastest_beat_cm and self.t2_step_fs > (widest := FS_PER_CM / (2 * self.fastest_beat_cm)):
             raise RefusedError(

@@ -44,6 +44,8 @@ RESERVE_BYTES = 200_000_000
 BYTES_TO_FINISH = 8.0
 """Per word, to make the run file beside the part folder: the word, and its photon packed."""
 ASK_FREE_S = 1.0
+BALLAST, BALLAST_BYTES = "ballast", 1_000_000
+"""A file that is thrown away at the end, so that a full disk takes the header and the log."""
 
 
 def new_run_stem(folder: Path, name: str) -> Path:
@@ -104,6 +106,9 @@ class RunRecord:
         self._early: EarlyPacking | None = None
         self.packing: PhotonPacking | None = None
         """After `finish`: the photons that were packed while the run went on, for `write_run_file`."""
+        self.refusal: DiskFullError | None = None
+        """Why the disk has taken no more: then there is no room for the run file either."""
+        (self.folder / BALLAST).write_bytes(bytes(BALLAST_BYTES))
         self.write_header()
 
     def write_header(self) -> None:
@@ -125,14 +130,19 @@ class RunRecord:
             self._early.start()
 
     def _write_words(self, content: memoryview) -> None:
-        """Write whole words; what a full disk takes of them in part is cut off again."""
-        whole = self._words.tell()
+        """Write whole words, and none behind a gap; what a full disk takes of them in part is cut off again."""
+        if self.refusal is not None:
+            raise self.refusal
+        whole = 4 * self.confirmed_words
         try:
             while content:
                 content = content[self._words.write(content) or 0 :]
-        except OSError:
+        except OSError as error:
+            self.refusal = DiskFullError(
+                f"{self.folder}: the disk takes no more words ({error.strerror}), so the run was ended early"
+            )
             self._words.truncate(whole)
-            raise
+            raise self.refusal from error
 
     def _check_reserve(self) -> None:
         """Raise DiskFullError when what is left is needed to make the run file; asks once a second."""
@@ -149,6 +159,7 @@ class RunRecord:
 
     def add_potentiostat(self, records: Sequence[PotentiostatRecord]) -> None:
         """Store what the potentiostat brought, with the vendor's files as they were."""
+        self._check_reserve()
         for record in records:
             name = f"potentiostat_{self.confirmed_records:03d}"
             arrays = {key: getattr(record, key) for key in POTENTIOSTAT_ARRAYS}
@@ -171,6 +182,7 @@ class RunRecord:
 
     def add_group(self, name: str, tree: Mapping[str, Any]) -> None:
         """Store arrays and attributes as the next group called `name`; see `formats.run_file`."""
+        self._check_reserve()
         folder = self.folder / GROUPS
         folder.mkdir(exist_ok=True)
         number = len(list(folder.glob(f"{name}.*.h5")))
@@ -195,6 +207,7 @@ class RunRecord:
     def finish(self, status: str, reason: str) -> None:
         """Write the final status and close; the folder is then ready for `write_run_file`."""
         self.header |= {"status": status, "status_reason": reason, "ended": _now()}
+        (self.folder / BALLAST).unlink(missing_ok=True)
         try:
             self.write_header()
             for file in (self._words, self._log):

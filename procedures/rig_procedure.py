@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from .record import RunRecord
 from .rig import Rig
 
 log = logging.getLogger(__name__)
+_CELL = re.compile(r'[^,;"\r\n]*')
 
 POLL_S = 0.1
 """How often a waiting procedure looks at the rig, in seconds of its clock."""
@@ -98,7 +100,8 @@ class RigProcedure(Procedure):
         self._resume = threading.Event()
         self._tripped: dict[str, str] = {}
         self._problems: list[str] = []
-        super().__init__(**parameters)
+        super().__init__()
+        self.set_parameters(parameters)
 
     def preflight(self, rig: Rig) -> Plan:
         """Check the whole plan against the rig and estimate it; nothing is connected yet.
@@ -293,6 +296,8 @@ class RigProcedure(Procedure):
             plain[column] = value.item() if isinstance(value, np.generic) else value
             if not isinstance(plain[column], int | float | str):
                 raise TypeError(f"column {column!r}: {type(value).__name__} cannot be a cell of a row")
+            if isinstance(plain[column], str) and not _CELL.fullmatch(plain[column]):
+                raise ValueError(f"column {column!r}: {plain[column]!r} would break its row")
         self.emit("results", plain)
 
     # ---- inside ----

@@ -15,7 +15,7 @@ from pymeasure.experiment import Results, Worker
 from ..formats.run_file import GUARDIAN_LOG, write_run_file
 from ..instruments.base import OutOfRangeError, VendorSoftwareMissingError
 from .config import locate
-from .errors import QdlabError, RefusedError
+from .errors import DiskFullError, QdlabError, RefusedError
 from .experiment import Experiment, load_experiment
 from .guardian import guarded
 from .record import check_folder, new_record
@@ -102,7 +102,7 @@ def execute_run(run: PreparedRun, watch: Callable[[RigProcedure], None], stop: t
 
     Setting `stop` ends the run as aborted, and so does an exception here, Ctrl-C for one. Whatever happens,
     the rig is safe when this returns, and the run file written. Where instruments outlive this process, a
-    guardian watches it. Raises OSError when the disk refuses the run file; the part folder then stays.
+    guardian watches it. Raises DiskFullError or OSError where the disk is full; the part folder then stays.
     """
     procedure = run.procedure
     procedure.rig = run.rig
@@ -114,6 +114,11 @@ def execute_run(run: PreparedRun, watch: Callable[[RigProcedure], None], stop: t
     except BaseException:
         run.rig.close()
         raise
+    if record.refusal is not None:
+        raise DiskFullError(
+            f"{procedure.status_reason}; what was recorded is whole in {record.folder}: free space, then make "
+            f"its run file with: qdlab recover {record.folder}"
+        )
     path = write_run_file(record.folder, record.packing)
     return RunOutcome(
         procedure.status_name,

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from ..analysis.twodes.delay_zero import STEPS, pump_phases
 from ..analysis.twodes.panel_calibration import (
-    SIGN_FS,
-    SpectralPhase,
     find_column_lines,
     find_grey_curves,
     find_pair_delay,
     find_spectral_phase,
+    phase_is_reversed,
 )
+from ..analysis.twodes.shaper_calibration import ResidualPhase
 from ..instruments.pulse_shaper import BLANK, PulseTrain
 from ..instruments.shaper.calibration import CalibrationError, GreyCurve, LcosCalibration
 from ..instruments.shaper.lcos import LcosShaper
@@ -37,6 +37,10 @@ from .rig_procedure import Plan
 
 PAIRS_FS = (60.0, 120.0, 200.0, 300.0)
 """Delays of the pairs that check the calibration."""
+SINGLE_FS = 40.0
+"""Delay of the single pulse that they are compared with."""
+APART_FS = 100.0
+"""Pulses this far to either side of zero must be as far apart against the local oscillator."""
 LEAST_LEVELS, LEAST_LINES = 16, 8
 MOST_OFF_COLUMNS = 0.1
 """Residuals of the wavelengths above this blur the replicas and make delays wrong."""
@@ -59,7 +63,7 @@ class ShaperCalibration(CoherenceProcedure):
     passes: int = count("Passes over the residual phase", default=3, minimum=1, maximum=20)
 
     def preflight(self, rig: Rig) -> Plan:
-        """Check that there is a panel and a local oscillator, and what is to be shown; raises RefusedError."""
+        """Check that there is a panel, a local oscillator, and enough to show; raises RefusedError."""
         table = rig.station.tables["shaper"]
         if not isinstance(table, LcosTable):
             raise RefusedError(
@@ -84,13 +88,13 @@ class ShaperCalibration(CoherenceProcedure):
                 f"line_step = {self.line_step} opens {lines} lines on {known.columns} columns; take "
                 f"{known.columns // (LEAST_LINES + 2)} or less"
             )
-        settings = levels + 1 + lines + 1 + len(PAIRS_FS) + 1 + (2 + self.passes) * STEPS
+        settings = levels + 1 + lines + 1 + len(PAIRS_FS) + 1 + (3 + self.passes) * STEPS
         return self.frames_plan(
             rig,
             settings,
             0.0,
-            f"{levels} grey levels, {lines} lines, {len(PAIRS_FS)} pairs, {self.passes} passes over the residual "
-            "phase; somebody must turn the mirror before the spectrometer twice",
+            f"{levels} grey levels, {lines} lines, {len(PAIRS_FS)} pairs, {self.passes} passes over the "
+            "residual phase; somebody must turn the mirror before the spectrometer twice",
         )
 
     def perform(self) -> None:
@@ -121,8 +125,8 @@ class ShaperCalibration(CoherenceProcedure):
             self._shaper.show_grating(grey)
             rows.append(self._settled("grey levels"))
             self.emit_row({"Grey level": grey, "Column": "", "Counts": float(rows[-1].mean())})
-        power = np.array(rows, np.float32)
-        self.record.add_group("grey", {"level": level, "power": power})
+        power = np.array(rows, np.float64)
+        self.record.add_group("grey", {"level": level, "power": power.astype(np.float32)})
         found = self._or_refuse(
             lambda: find_grey_curves(
                 self._wavelength_nm, level, power, levels=known.levels, curves=self.curves
@@ -144,34 +148,32 @@ class ShaperCalibration(CoherenceProcedure):
             mask[k : k + self.line_columns] = 1.0
             rows.append(self._masked(mask))
             self.emit_row({"Grey level": "", "Column": k, "Counts": float(rows[-1].mean())})
-        column, power = first + (self.line_columns - 1) / 2, np.array(rows, np.float32)
-        self.record.add_group("lines", {"column": column, "power": power, "reference": reference})
+        column = first.astype(np.float64) + (self.line_columns - 1) / 2
+        power = np.array(rows, np.float64)
+        self.record.add_group(
+            "lines", {"column": column, "power": power.astype(np.float32), "reference": reference}
+        )
         found = self._or_refuse(
-            lambda: find_column_lines(
-                self._wavelength_nm, column, power, reference, columns=known.columns
-            )
+            lambda: find_column_lines(self._wavelength_nm, column, power, reference, columns=known.columns)
         )
         self.note(f"{len(found.column)} lines, residuals of {found.fit.rms_columns:.3f} columns rms")
         if found.fit.rms_columns > MOST_OFF_COLUMNS:
             self.warn(
-                f"the wavelengths fit to {found.fit.rms_columns:.2f} columns only, delays will be wrong by more "
-                f"than {MOST_OFF_AS:g} as; look at the lines in the picture"
+                f"the wavelengths fit to {found.fit.rms_columns:.2f} columns only, delays will be off by "
+                f"more than {MOST_OFF_AS:g} as; look at the lines in the picture"
             )
         self._use(wavelength_nm=found.fit.coefficients_nm)
 
     def _check_pairs(self) -> None:
+        """No pulse is at zero, where it would have one phase at all columns, and so one rounding error."""
         carrier_cm = self.rig.interferometer.laser_centre_cm
-        single = self.spectrum(PulseTrain((0.0,), (0.0,), (0.5,), 0.0, carrier_cm), "pulse pairs")
-        powers = np.array(
-            [
-                self.spectrum(
-                    PulseTrain.pair(delay_fs, (0.0, 0.0), rotating_frame=0.0, carrier_cm=carrier_cm),
-                    "pulse pairs",
-                )
-                for delay_fs in PAIRS_FS
-            ],
-            np.float32,
-        )
+        train = PulseTrain((SINGLE_FS,), (0.0,), (0.5,), 0.0, carrier_cm)
+        single = np.asarray(self.spectrum(train, "pulse pairs"), np.float64)
+        trains = [
+            PulseTrain((-delay_fs / 2, delay_fs / 2), (0.0, 0.0), (0.5, 0.5), 0.0, carrier_cm)
+            for delay_fs in PAIRS_FS
+        ]
+        powers = np.array([self.spectrum(train, "pulse pairs") for train in trains], np.float64)
         self.record.add_group("pairs", {"delay_fs": np.array(PAIRS_FS), "power": powers, "single": single})
         for delay_fs, power in zip(PAIRS_FS, powers, strict=True):
             found = self._or_refuse(
@@ -186,40 +188,50 @@ class ShaperCalibration(CoherenceProcedure):
 
     def _find_phase(self) -> None:
         self.rig.delay.move_to(0.0)
-        self._blank = self.spectrum(BLANK, "residual phase")
-        late, early = (self._phase_at(delay_fs).fit.delay_fs for delay_fs in (SIGN_FS, -SIGN_FS))
-        if abs(abs(late - early) / (2 * SIGN_FS) - 1) > 0.1:
-            raise CalibrationError(
-                f"pulses {2 * SIGN_FS:g} fs apart come {late - early:.1f} fs apart: something moves, or the "
-                "wavelengths are wrong"
-            )
-        if late < early:
+        self._blank = np.asarray(self.spectrum(BLANK, "residual phase"), np.float64)
+        lead_fs, cm = self.rig.interferometer.lo_lead_fs, 1e7 / self._wavelength_nm
+        counts = self._phase_steps(0.0, "sign")
+        if self._or_refuse(lambda: phase_is_reversed(cm, counts, self._blank, around_fs=lead_fs)):
             self._use(phase_sign=-self._shaper.calibration.phase_sign)
-            self.note("the phase falls with the grey level: phase_sign changed")
+            self.note(f"phase_sign is {self._shaper.calibration.phase_sign}: it was the other one before")
         for _ in range(self.passes):
-            found = self._phase_at(0.0).fit
-            known = self._shaper.calibration.residual_fs or (0.0,) * len(found.residual_fs)
-            self._use(residual_fs=tuple(a + b for a, b in zip(known, found.residual_fs, strict=True)))
-            told = ", ".join(f"{fs:+.2f} fs{n}" for n, fs in enumerate(found.residual_fs, start=2))
-            self.note(f"spectral phase found: {told}")
+            self._take_away(self._found_phase(0.0, "residual"))
+        apart_fs = np.diff([self._found_phase(at_fs, "delay").delay_fs for at_fs in (-APART_FS, APART_FS)])
+        if abs(float(apart_fs[0]) - 2 * APART_FS) > 0.01 * APART_FS:
+            raise CalibrationError(
+                f"pulses {2 * APART_FS:g} fs apart come {float(apart_fs[0]):.1f} fs apart: something moves, "
+                "or the lines of the columns were others"
+            )
 
-    def _phase_at(self, delay_fs: float) -> SpectralPhase:
-        """Spectral phase of a single pulse at a delay of the shaper, stored with the run."""
-        carrier_cm = self.rig.interferometer.laser_centre_cm
-        trains = [PulseTrain((delay_fs,), (phase,), (1.0,), 0.0, carrier_cm) for phase in pump_phases()]
-        counts = np.array([self.spectrum(train, "residual phase") for train in trains], np.float32)
-        applied = np.array(self._shaper.calibration.residual_fs)
-        about = {"delay_fs": delay_fs, "counts": counts, "blank": self._blank, "residual_fs": applied}
-        self.record.add_group("phase", about)
-        return self._or_refuse(
+    def _take_away(self, found: ResidualPhase) -> None:
+        known = self._shaper.calibration.residual_fs or (0.0,) * len(found.residual_fs)
+        self._use(residual_fs=tuple(a + b for a, b in zip(known, found.residual_fs, strict=True)))
+        told = ", ".join(f"{fs:+.2f} fs{n}" for n, fs in enumerate(found.residual_fs, start=2))
+        self.note(f"spectral phase found: {told}")
+
+    def _found_phase(self, delay_fs: float, purpose: str) -> ResidualPhase:
+        """Spectral phase of a single pulse at a delay of the shaper."""
+        counts = self._phase_steps(delay_fs, purpose)
+        found = self._or_refuse(
             lambda: find_spectral_phase(
                 1e7 / self._wavelength_nm,
                 counts,
                 self._blank,
                 around_fs=self.rig.interferometer.lo_lead_fs,
-                centre_cm=carrier_cm,
+                centre_cm=self.rig.interferometer.laser_centre_cm,
             )
         )
+        return found.fit
+
+    def _phase_steps(self, delay_fs: float, purpose: str) -> NDArray[np.float64]:
+        """Counts of a single pulse in steps of its phase, shape (STEPS, pixels), stored with the run."""
+        carrier_cm = self.rig.interferometer.laser_centre_cm
+        trains = [PulseTrain((delay_fs,), (phase,), (1.0,), 0.0, carrier_cm) for phase in pump_phases()]
+        counts = np.array([self.spectrum(train, "residual phase") for train in trains], np.float64)
+        known = np.array(self._shaper.calibration.residual_fs)
+        about = {"purpose": purpose, "delay_fs": delay_fs, "residual_fs": known}
+        self.record.add_group("phase", {**about, "counts": counts.astype(np.float32), "blank": self._blank})
+        return counts
 
     def _write(self) -> None:
         """The calibration, as a file beside the run file and in its header."""
@@ -249,13 +261,13 @@ class ShaperCalibration(CoherenceProcedure):
             self._shaper.calibration, date=date.today(), optics=self._table.optics, **changed
         )
 
-    def _masked(self, field: NDArray[np.complex128]) -> NDArray[np.floating]:
+    def _masked(self, field: NDArray[np.complex128]) -> NDArray[np.float64]:
         self._shaper.show_mask(field)
         return self._settled("wavelengths")
 
-    def _settled(self, phase: str) -> NDArray[np.floating]:
+    def _settled(self, phase: str) -> NDArray[np.float64]:
         self.rig.shaper.wait_settled()
-        return self.expose(phase)
+        return np.asarray(self.expose(phase), np.float64)
 
     def _turn_mirror(self, beam: str) -> None:
         """Have the operator send a beam to the spectrometer; anything but a yes ends the run."""

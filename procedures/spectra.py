@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 
 from ..analysis.twodes.beating import Beating
 from ..analysis.twodes.spectra import Maps
-from ..formats.gridded import GridAxis, Gridded
+from ..formats.gridded import GridAxis, Gridded, identifier
 from ..formats.nexus_data import read_nexus
+from ..formats.photon_packing import OWN
 from ..formats.pycmds import read_pycmds
 from ..formats.wt5 import read_wt5
 from .errors import RefusedError
@@ -51,7 +53,10 @@ def _spectra_of_run(path: Path) -> tuple[Gridded, ...]:
     from .analyses import analyze_run
 
     result = analyze_run(read_run_file(path))
-    return result.spectra() if isinstance(result, HoldsSpectra) else read_nexus(path)
+    if isinstance(result, HoldsSpectra):
+        return result.spectra()
+    within = identifier(OWN) + "_"
+    return tuple(replace(data, name=data.name.removeprefix(within)) for data in read_nexus(path))
 
 
 def spectra_to_csv(spectra: tuple[Gridded, ...], out: Path) -> None:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..instruments.base import InstrumentError
+from .coherence_keepers import COHERENCE_KEEPERS
 from .errors import QdlabError, RefusedError
 from .rig import Rig
 from .station_keepers import KEEPERS, CounterKeeper, Keeper, LaserKeeper
@@ -27,6 +28,7 @@ STALE_S = 1.0
 """Count rates older than this watch nothing."""
 _NAP_S = 0.05
 _GUARDS = ("counter", "laser")
+_KEEPERS: dict[str, type[Keeper[Any]]] = {**KEEPERS, **COHERENCE_KEEPERS}
 
 
 class _Command(NamedTuple):
@@ -43,7 +45,7 @@ class StationHold:
         self.rig = rig
         self.alarm = ""
         self.keepers: dict[str, Keeper[Any]] = {
-            role: KEEPERS.get(role, Keeper)(role, device, self) for role, device in rig.devices()
+            role: _KEEPERS.get(role, Keeper)(role, device, self) for role, device in rig.devices()
         }
         self._queue: queue.SimpleQueue[_Command | None] = queue.SimpleQueue()
         self._closing = threading.Event()
@@ -70,13 +72,18 @@ class StationHold:
         return {role: keeper.state for role, keeper in self.keepers.items()}
 
     def submit(self, role: str, verb: str, arguments: Mapping[str, Any]) -> Future[Any]:
-        """Have a command carried out after those before it; raises RefusedError where there is none such."""
+        """Have a command carried out after those before it, or at once where it is urgent.
+
+        Raises RefusedError where there is none such.
+        """
         keeper = self.keepers[role]
         if verb not in keeper.verbs:
             raise RefusedError(f"{role} has no command {verb!r}; it has {', '.join(keeper.verbs)}")
         command = _Command(Future(), keeper, verb, arguments)
         if self._closing.is_set():
             command.future.cancel()
+        elif verb in keeper.urgent:
+            threading.Thread(target=self._carry_out_now, args=(command,), name=f"{role} {verb}").start()
         else:
             self._queue.put(command)
         return command.future
@@ -183,6 +190,15 @@ class StationHold:
             future.set_result(result)
         else:
             future.set_exception(failure)
+
+    def _carry_out_now(self, command: _Command) -> None:
+        """Whatever else the instrument is doing."""
+        future, keeper, verb, arguments = command
+        try:
+            future.set_result(keeper.verbs[verb](**arguments))
+        except Exception as error:  # it belongs to whoever asked
+            keeper.state = replace(keeper.state, refused=_told(error))
+            future.set_exception(error)
 
     def _refresh(self, keeper: Keeper[Any]) -> None:
         try:

@@ -34,6 +34,9 @@ D = TypeVar("D", bound=Device)
 class Keeper(Generic[D]):
     """Keeps one instrument: connects it, reads it, does what a person asks for; the base of all roles."""
 
+    urgent: tuple[str, ...] = ()
+    """Verbs that wait for no other command: the driver allows them from any thread."""
+
     def __init__(self, role: str, device: D, hold: StationHold) -> None:
         self.role, self.device, self.hold = role, device, hold
         self.lock = threading.Lock()
@@ -60,7 +63,7 @@ class Keeper(Generic[D]):
 
     def disconnect(self) -> None:
         """Make safe and disconnect the instrument."""
-        self.state = replace(self.state, connected=False, words={}, numbers={}, error="")
+        self.state = replace(self.state, connected=False, words={}, numbers={}, curves={}, error="")
         self.device.disconnect()
 
     def make_safe(self) -> None:

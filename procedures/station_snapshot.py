@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 Holder = Literal["monitor", "run", "nobody"]
+
+
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Abscissa and ordinate, of one length."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,8 @@ class RoleState:
     """By key, such as `repetition_rate_hz` or `x_um`."""
     choices: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """The values that a number may be set to, where only some can be."""
+    curves: Mapping[str, Curve] = field(default_factory=dict, compare=False)
+    """What is measured against something else, such as a spectrum, by key."""
     error: str = ""
     """Why it cannot be connected or read."""
     refused: str = ""

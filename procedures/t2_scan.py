@@ -58,8 +58,8 @@ class T2Scan(CoherenceProcedure):
         """Check geometry, band, steps and travel; raises RefusedError or OutOfRangeError."""
         if rig.interferometer.lo_lead_fs == 0:
             raise RefusedError(
-                f"T2Scan needs a local oscillator that comes before pulse 3, but {rig.station.path} has lo_lead_fs = "
-                "0; take PumpProbe, or a station file with a local oscillator"
+                f"T2Scan needs a local oscillator that comes before pulse 3, but {rig.station.path} has "
+                "lo_lead_fs = 0; take PumpProbe, or a station file with a local oscillator"
             )
         self._check_band()
         widest_fs = FS_PER_CM / (2 * self.fastest_beat_cm)

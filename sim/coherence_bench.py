@@ -6,10 +6,11 @@ probe. With times counted from the probe and the laser's spectrum L(w), 1 at its
 
     rate |L e^{-i w lead} + i A S(w) + s_3 L + s_p L sum_k c_k e^{i w (d_k - d_3)}|^2
 
-electrons per second. (The field that leaves the sample is A S itself, in phase with the probe where it
-bleaches; the i is a local oscillator that has come another way, a quarter of a wave off. Where the probe is
-its own local oscillator, lead = 0, the i is not there.) The delay stages move the probe ("t2", with the local oscillator) and the local
-oscillator alone ("t3"). Everything is a function of the instant: nothing here advances time.
+electrons per second. The field that leaves the sample is A S itself, in phase with the probe where it
+bleaches; the i stands for a local oscillator that has come another way, a quarter of a wave off, and is not
+there where the probe is its own local oscillator (lead = 0). The delay stages move the probe ("t2", with the
+local oscillator) and the local oscillator alone ("t3"). Everything is a function of the instant: nothing here
+advances time.
 """
 
 from __future__ import annotations
@@ -162,7 +163,7 @@ class CoherenceBench:
         self._change(view=view)
 
     def answer(self, question: str) -> str:
-        """What the person at the table answers: turns the mirror in front of the spectrometer when asked to."""
+        """What the person at the table does and says when asked: turns the spectrometer's mirror."""
         if "mirror" not in question:
             return "no"
         self.set_view("pump" if "pump beam" in question else "signal")

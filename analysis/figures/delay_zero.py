@@ -36,8 +36,8 @@ def _fringes(axes: Axes, result: DelayZero) -> None:
         axes.plot(delay_fs, finder.strength(field, delay_fs), lw=1, color=TRACE_COLOUR, label=label)
     if result.lead.value:
         axes.axvline(result.lead.value, color=BIAS_COLOUR, lw=1.2, ls="--", label="probe")
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    axes.set_ylim(0, 1.3)
+    axes.legend(frameon=False, fontsize=9, loc="upper left", ncol=2)
     name_axes(axes, "delay behind the local oscillator (fs)", "fringes / strongest", "where the fringes are")
 
 

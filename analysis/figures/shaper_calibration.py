@@ -48,7 +48,8 @@ def _grey_powers(axes: Axes, grey: GreyCurves) -> None:
         colour = _colour(grey, k)
         scaled = grey.power[:, k] / grey.power[:, k].max()
         axes.plot(grey.level, scaled, "o-", ms=2.5, lw=0.8, color=colour, label=f"{nm:.0f} nm")
-    axes.legend(frameon=False, fontsize=7, ncol=2)
+    axes.set_ylim(top=1.45)
+    axes.legend(frameon=False, fontsize=8, ncol=4, loc="upper left")
     name_axes(axes, "grey level", "power / largest", "gratings of a grey level and 0")
 
 
@@ -80,7 +81,9 @@ def _pairs(axes: Axes, pairs: Sequence[tuple[float, Fringes]]) -> None:
     axes.axhspan(-10, 10, lw=0, color="0.93")
     axes.axhline(0, lw=0.8, color="0.7")
     axes.errorbar(asked, 1e3 * (found - asked), 1e3 * sigma, fmt="o", ms=4, lw=1, color=TRACE_COLOUR)
-    name_axes(axes, "delay of the pair (fs)", "found - commanded (as)", "pairs, by their fringes (grey: ±10 as)")
+    name_axes(
+        axes, "delay of the pair (fs)", "found - commanded (as)", "pairs, by their fringes (grey: ±10 as)"
+    )
 
 
 def _phases(axes: Axes, phases: Sequence[SpectralPhase]) -> None:

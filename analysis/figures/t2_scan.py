@@ -72,8 +72,9 @@ def _spectra(axes: Axes, found: T2Traces) -> None:
     for trace, colour in zip(found.traces, TRACE_COLOURS, strict=False):
         axes.plot(found.beating.w2_cm, np.abs(trace.spectrum), lw=1.2, color=colour)
     for beat in found.fit.beats:
-        axes.axvline(beat.w2_cm.value, lw=0.8, ls=":", color=TRACE_COLOUR)
+        told = f"{beat.w2_cm.value:+.0f} cm⁻¹: {beat.dephasing_fs.value:.0f} fs"
+        axes.axvline(beat.w2_cm.value, lw=0.8, ls=":", color=TRACE_COLOUR, label=told)
+    axes.legend(frameon=False, fontsize=9, title="global fit", loc="upper right")
     axes.set_xlim(-WIDEST_CM, WIDEST_CM)
     axes.set_ylim(bottom=0)
-    told = ", ".join(f"{b.w2_cm.value:+.0f} cm⁻¹: {b.dephasing_fs.value:.0f} fs" for b in found.fit.beats)
-    name_axes(axes, "ω2 (cm⁻¹)", "amplitude (√counts)", f"global fit: {told}")
+    name_axes(axes, "ω2 (cm⁻¹)", "amplitude (√counts)", "spectra of the traces")

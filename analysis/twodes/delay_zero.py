@@ -43,7 +43,13 @@ def pump_phases() -> Real:
 def cross_term(counts: Real) -> NDArray[np.complexfloating]:
     """`conj(E_LO) E_pump` at each pixel, from counts of shape (..., steps, pixels) at `pump_phases`."""
     weights = np.exp(-1j * pump_phases()) / STEPS
-    return np.tensordot(counts, weights, axes=(-2, 0))
+    return np.tensordot(counts.astype(np.complex128), weights, axes=(-2, 0))
+
+
+_SELF_HETERODYNED = (
+    "the probe is its own local oscillator, so the sample's signal turns the phase of the fringes: without a "
+    "sample delays are good to 10 as, with one to some tens"
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ class FringeFinder:
     def _at(self, fringes: NDArray[Any], delay_fs: Real) -> NDArray[np.complexfloating]:
         w = W * self.wavenumber_cm
         waves = np.exp(-1j * np.multiply.outer(delay_fs, w - self.carrier))
-        return waves @ (self._weight * fringes)
+        return waves @ (self._weight * fringes).astype(np.complex128)
 
     @property
     def _weight(self) -> Real:
@@ -177,8 +183,8 @@ class DelayZero:
 
 
 def find_delay_zero(data: DelayZeroData) -> DelayZero:
-    """Delay zero, scale and sign of the stage, and delays of the shaper; raises ValueError without fringes."""
-    notes: list[str] = []
+    """Delay zero, scale and sign of the stage, delays of the shaper; raises ValueError without fringes."""
+    notes: list[str] = [_SELF_HETERODYNED] if data.lo_lead_fs == 0 else []
     finder = FringeFinder(data.wavenumber_cm, data.blank.mean(axis=0))
     lead = _lead(data, finder, notes)
     pump_fs, together_fs = _pump_delays(data, finder, lead.value)
@@ -189,7 +195,7 @@ def find_delay_zero(data: DelayZeroData) -> DelayZero:
     zero_fs = Number(-line[0] / line[1], zero_err_fs)
     if abs(abs(scale.value) - 1) > 0.01:
         notes.append(
-            f"the true delay is {scale.value:.3f} of what the station says: correct passes, or the stage's unit"
+            f"the true delay is {scale.value:.3f} of the station's: correct passes, or the stage's unit"
         )
     if scale.value < 0:
         notes.append("the true delay falls where the station's rises: change sign in its [delay] table")
@@ -210,8 +216,8 @@ def _lead(data: DelayZeroData, finder: FringeFinder, notes: list[str]) -> Number
         each = np.array([finder.find(blank, middle, 10 * COARSE_FS)[0] for blank in data.blank])
     except ValueError:
         notes.append(
-            f"the probe's scatter is too weak to find its local oscillator's lead: {data.lo_lead_fs:g} fs of the "
-            "station file is taken"
+            "the probe's scatter is too weak to find how long the local oscillator comes before it: "
+            f"{data.lo_lead_fs:g} fs of the station file is taken"
         )
         return Number(data.lo_lead_fs, math.nan)
     return Number(middle, float(each.std(ddof=1)) / math.sqrt(len(each)))

@@ -207,7 +207,7 @@ class _Projection:
     def slopes(
         self, theta: NDArray[np.floating], amplitudes: NDArray[np.complexfloating]
     ) -> list[list[_Outer]]:
-        """The Jacobian's columns at all points, (t2, points), as outer products of a time course and a map."""
+        """The Jacobian's columns at all points, as outer products of a time course and a map."""
         basis, n = self.basis(theta), self._beats
         q, _ = np.linalg.qr(basis)
         found = []
@@ -274,7 +274,7 @@ def _covariance(
     return inverse @ meat @ inverse
 
 
-def _real_product(a: list[_Outer], b: list[_Outer]) -> float:
+def _real_product(a: Sequence[_Outer], b: Sequence[_Outer]) -> float:
     """Re of the sum of conj(a) b, each a sum of outer products."""
     return float(sum((np.vdot(a0, b0) * np.vdot(a1, b1)).real for a0, a1 in a for b0, b1 in b))
 

@@ -18,7 +18,7 @@ from scipy.signal.windows import tukey
 from .units import W
 
 SPLINE = 5
-"""Degree of the interpolation: at 3 pixels per fringe it keeps the field within 1 %, a cubic one within 4 %."""
+"""Degree of the interpolation: at 3 pixels per fringe a field is kept within 1 %, by cubics within 2 %."""
 FEWEST_PIXELS = 2.5
 """Per fringe, where pixels are widest."""
 WEAKEST_LO = 0.02

@@ -5,12 +5,13 @@ The arithmetic of each step is in `shaper_calibration`; this is what is common t
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .delay_zero import FringeFinder, cross_term
+from .delay_zero import COARSE_FS, FringeFinder, cross_term
 from .shaper_calibration import (
     Fringes,
     ResidualPhase,
@@ -23,7 +24,7 @@ from .shaper_calibration import (
 )
 from .units import W
 
-Real = NDArray[np.floating]
+Real = NDArray[np.float64]
 
 LIT = 0.05
 """Where less than this share of the strongest light is, nothing is calibrated."""
@@ -33,8 +34,6 @@ LEAST_LINE = 0.3
 """A line has at least this share of the light that there is with all columns open."""
 LINE_MARGIN_NM = 1.5
 """Lines closer to the end of the light are cut, and left out."""
-SIGN_FS = 100.0
-"""Delay, either way, by which the sign of the phase is told."""
 SEARCH_FS = 400.0
 
 
@@ -71,8 +70,12 @@ def find_grey_curves(
     try:
         found = grey_to_phase(level, binned, levels)
     except ValueError as error:
-        nm = ", ".join(f"{wavelength_nm[k]:.0f}" for k in at)
-        raise ValueError(f"grey levels, at wavelengths {nm} nm counted from 0: {error}") from None
+        told = re.sub(
+            r"^wavelength (\d+)",
+            lambda m: f"grey levels at {wavelength_nm[at[int(m[1])]]:.0f} nm",
+            f"{error}",
+        )
+        raise ValueError(told) from None
     return GreyCurves(wavelength_nm[at], found.phase_rad, found.misfit, level, binned)
 
 
@@ -114,6 +117,20 @@ def find_column_lines(
     return ColumnLines(at, nm, fit)
 
 
+def phase_is_reversed(wavenumber_cm: Real, counts: Real, reference: Real, *, around_fs: float) -> bool:
+    """Whether the pump's phase steps the other way than it was told; `counts` is (steps, pixels).
+
+    The cross term then holds its own conjugate, whose fringes stand at minus their delay from the local
+    oscillator. Raises ValueError when there are fringes at neither.
+    """
+    finder, field = FringeFinder(wavenumber_cm, reference), cross_term(counts)
+    near = np.arange(around_fs - SEARCH_FS, around_fs + SEARCH_FS, COARSE_FS)
+    strength = finder.strength(field, np.concatenate([near, -near]))
+    is_reversed = bool(strength[len(near) :].max() > strength[: len(near)].max())
+    finder.find(field, -around_fs if is_reversed else around_fs, SEARCH_FS)
+    return is_reversed
+
+
 @dataclass(frozen=True)
 class SpectralPhase:
     """Phase of a pump pulse against the local oscillator."""
@@ -139,7 +156,7 @@ def find_spectral_phase(
     lit = power > LIT * power.max()
     cm, power, field = cm[lit], power[lit], field[lit]
     left = field * np.exp(-1j * W * delay_fs * (cm - centre_cm))
-    phase = np.unwrap(np.angle(left))
+    phase = np.unwrap(np.angle(left)).astype(np.float64)
     fit = residual_phase(cm, phase, power, centre_cm=centre_cm)
     without = phase - phase[int(np.argmax(power))] - W * fit.delay_fs * (cm - centre_cm)
     return SpectralPhase(cm, without, fit._replace(delay_fs=delay_fs + fit.delay_fs))

@@ -28,7 +28,7 @@ class PumpProbeData:
     pixel_cm: Real
     t2_fs: Real
     on: Real
-    """With pump, shape (t2, repeats, pixels); the mean over the pump's phases, which takes its scatter out."""
+    """With pump, shape (t2, repeats, pixels); the mean over its phases, which takes its scatter out."""
     off: Real
     """Without pump, each between the frames that `on` is the mean of; shape (t2, repeats, pixels)."""
 

@@ -59,13 +59,15 @@ class TwoDScanData:
         """Find the signals of one block; blocks may come in any order of t2.
 
         Frames are scaled to the first local oscillator's total, which takes out slow changes of the laser's
-        power. Raises ValueError when the fringes are too fine for the pixels.
+        power: by the mean over each phase cycle, since the scatter of pulses 1 and 2 beats in single frames
+        just as the signals do. Raises ValueError when the fringes are too fine for the pixels.
         """
         if self._interferometer is None:
             self._interferometer = Interferometer(self.plan.pixel_cm, block.lo_counts, self.plan.lo_lead_fs)
             self._kept = self._thinned(self._interferometer.wavenumber_cm)
         lo = self._interferometer.lo_counts
-        scaled = block.counts * (lo.sum() / block.counts.sum(axis=-1, keepdims=True))
+        total = block.counts.sum(axis=-1, keepdims=True).mean(axis=1, keepdims=True)
+        scaled = block.counts * (lo.sum() / total)
         self._t2_fs.append(block.t2_fs)
         for signature, signals in self._signals.items():
             cycled = self.plan.scheme.extract(scaled, signature, axis=1)

@@ -143,14 +143,15 @@ def line_centre(wavelength_nm: Real, power: Real) -> float:
     spread = 1.4826 * float(np.median(np.abs(power - np.median(power))))
     if not power[peak] - np.median(power) > _LEAST_CONTRAST * spread:
         raise ValueError("no line stands out of this spectrum")
-    above = power > np.median(power) + (power[peak] - np.median(power)) / 3
+    third = np.median(power) + (power[peak] - np.median(power)) / 3
+    above = power > third
     first, last = peak, peak
     while first > 0 and above[first - 1]:
         first -= 1
     while last < len(power) - 1 and above[last + 1]:
         last += 1
     line = slice(first, last + 1)
-    weight = power[line] - np.median(power)
+    weight = power[line] - third  # so that a pixel at the edge counts little whether it is in or not
     return float(weight @ wavelength_nm[line] / weight.sum())
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from .card import RoleCard
 from .counter import CounterCard
+from .delay_card import DelayCard
+from .detector_card import DetectorCard
 from .laser import LaserCard
 from .potentiostat import PotentiostatCard
+from .shaper_card import ShaperCard
 from .stage import StageCard
 
 CARDS: dict[str, type[RoleCard]] = {
@@ -13,6 +16,10 @@ CARDS: dict[str, type[RoleCard]] = {
     "counter": CounterCard,
     "potentiostat": PotentiostatCard,
     "stage": StageCard,
+    "shaper": ShaperCard,
+    "delay": DelayCard,
+    "gate": DelayCard,
+    "detector": DetectorCard,
 }
 
 

@@ -12,6 +12,7 @@ TABS = (
     "hbt:HbtTab",
     "potential_step:PotentialStepTab",
     "confocal:ConfocalTab",
+    "twod:TwoDTab",
 )
 """Module and class of every tab, in the order in which the window shows them."""
 

@@ -87,9 +87,8 @@ class VoltammetryFlidTab(ExperimentTab):
         self.colour_by.addItems(["bias", "count"])
         self.colour_by.currentTextChanged.connect(self.flid.colour_by)
         self.flid.colour_by("bias")
-        self.flid.item.legend.anchor(
-            (0, 0), (0, 0), offset=(8, 6)
-        )  # no dot is bright and short-lived at once
+        if (legend := self.flid.item.legend) is not None:
+            legend.anchor((0, 0), (0, 0), offset=(8, 6))  # no dot is bright and short-lived at once
         self.about_current = QtWidgets.QLabel(CURRENT_COMES)
         self.about_current.setProperty("faint", True)
         self._lay_out()

@@ -255,7 +255,7 @@ class E545Stage(Stage):
         names = controller.axis_names
         if missing := [letter for letter in self._letters.values() if letter not in names]:
             raise InstrumentError(
-                f"{self.name}: there is no axis {', '.join(missing)}; this controller has {', '.join(names)}"
+                f"{self.name}: there is no axis {', '.join(missing)}; this controller has {', '.join(names):.60}"
             )
         lower_um, upper_um = self._numbers("TMN?", controller), self._numbers("TMX?", controller)
         for axis, letter in self._letters.items():

@@ -261,7 +261,7 @@ class PILinearStage(DelayStage):
         names = controller.axis_names
         if self._axis not in names:
             raise InstrumentError(
-                f"{self.name}: there is no axis {self._axis}; this controller has {', '.join(names)}"
+                f"{self.name}: there is no axis {self._axis}; this controller has {', '.join(names):.60}"
             )
         stage = controller.stage
         travel = Limits(number(stage.lower_mm), number(stage.upper_mm))

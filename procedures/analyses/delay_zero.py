@@ -58,7 +58,7 @@ class DelayZeroAnalysis:
         r = self.result
         lead = f"{r.lead.value:.3f}" + ("" if np.isnan(r.lead.error) else f" ± {r.lead.error:.3f}")
         lines = [
-            f"delay zero        {r.zero_fs.value:+.3f} ± {r.zero_fs.error:.3f} fs from where the station has it",
+            f"delay zero        {r.zero_fs.value:+.3f} ± {r.zero_fs.error:.3f} fs off the station's",
             f"scale             {r.scale.value:.6f} ± {r.scale.error:.6f} of the station's",
             f"delays            as commanded within {r.off_as:.1f} as, apart from zero",
             f"local oscillator  {lead} fs before the probe",
@@ -66,9 +66,8 @@ class DelayZeroAnalysis:
         if len(r.shaper_found_fs):
             off_as = 1e3 * np.abs(r.shaper_found_fs - r.data.shaper_fs).max()
             lines.append(f"shaper            delays as commanded within {off_as:.1f} as")
-        if self.zero_mm is not None:
-            lines.append(f"station file      [delay] zero_mm = {self.zero_mm:.6f}")
-        console.print("\n".join(lines), soft_wrap=True)
+        lines.append(f"station file      [delay] zero_mm = {self.zero_mm:.6f}")
+        console.print("\n".join(lines), soft_wrap=True, markup=False)
         for note in r.notes:
             console.print(f"note: {note}", soft_wrap=True)
 
@@ -119,10 +118,8 @@ def delay_zero_data(run: RunFile) -> DelayZeroData:
     )
 
 
-def _zero_mm(run: RunFile, zero_fs: float) -> float | None:
-    """The position of delay zero on the stage's rail; None where the stage did not tell its scale."""
-    settings = run.header.get("settings", {}).get("delay", {})
-    if "fs_per_mm" not in settings:
-        return None
-    scale = DelayScale(settings["fs_per_mm"], settings["zero_mm"], tuple(settings["correction_fs"]))
+def _zero_mm(run: RunFile, zero_fs: float) -> float:
+    """The position of delay zero on the stage's rail."""
+    about = run.header["delay_scale"]
+    scale = DelayScale(about["fs_per_mm"], about["zero_mm"], tuple(about["correction_fs"]))
     return scale.position_mm(zero_fs)

@@ -77,22 +77,22 @@ class ShaperCalibrationAnalysis:
         """Print the residuals of each step, and where the calibration is."""
         turns = self.grey.phase_rad[:, -1] / np.pi
         text = [
-            f"grey to phase       {len(turns)} wavelengths, {turns.min():.2f} to {turns.max():.2f} pi, misfit up to "
-            f"{100 * self.grey.misfit.max():.2f} %"
+            f"grey to phase       {len(turns)} wavelengths, {turns.min():.2f} to {turns.max():.2f} pi, "
+            f"misfit up to {100 * self.grey.misfit.max():.2f} %"
         ]
         if self.lines:
             rms = self.lines.fit.rms_columns
-            text += [f"column to wavelength  {len(self.lines.column)} lines, {rms:.3f} columns rms"]
+            text += [f"column to wavelength {len(self.lines.column)} lines, {rms:.3f} columns rms"]
         for delay_fs, fringes in self.pairs:
             off_as, sigma_as = 1e3 * (fringes.delay_fs - delay_fs), 1e3 * fringes.sigma_fs
-            text += [f"pair of {delay_fs:5.0f} fs    off by {off_as:+.1f} ± {sigma_as:.1f} as"]
+            text += [f"pair of {delay_fs:3.0f} fs      off by {off_as:+.1f} ± {sigma_as:.1f} as"]
         if self.phases:
             residual = self.summary()["residual_fs"]
             told = ", ".join(f"{fs:+.2f} fs{n}" for n, fs in enumerate(residual, start=2))
             text += [f"residual phase      {told}"]
         if self.file:
             text += [f'station file        [shaper] calibration = "{self._run.path.with_name(self.file)}"']
-        console.print("\n".join(text), soft_wrap=True)
+        console.print("\n".join(text), soft_wrap=True, markup=False)
 
     def draw(self, path: Path) -> None:
         """Draw the grey curves, the wavelengths, the pairs and the residual phase."""
@@ -160,7 +160,7 @@ def _phases(run: RunFile) -> list[tuple[tuple[float, ...], SpectralPhase]]:
     cm = 1e7 / np.array(run.header["wavelength_nm"])
     passes = []
     for phase in run.groups("phase"):
-        if phase["delay_fs"] == 0:
+        if phase["purpose"] == "residual":
             found = find_spectral_phase(
                 cm,
                 phase["counts"].astype(np.float64),

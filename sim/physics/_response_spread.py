@@ -1,8 +1,9 @@
 """Compiled: what each pathway of an ensemble adds to the grid of frequencies.
 
-A pathway is c exp(i (x1 t1 + x2 t2 + x3 t3)) with c complex, and goes to 4 x 4 x 4 grid points. Those of one
-dimer that share the state of t1 are worked on together and in the order of x1, so that the part of the grid
-that is written to stays in the cache. Every place is checked against the grid before it is written to.
+A pathway is c exp(i (x1 t1 + x2 t2 + x3 t3)) with c complex, and goes to 4 x 4 x 4 grid points. The pathways
+come cell by cell of x1, so that only four planes of the grid are needed at a time. These lie interleaved: the
+four points along x1 are next to each other and are written by one instruction; plane p is slot p % 4. Every
+place is checked against the grid before it is written to.
 """
 
 from __future__ import annotations
@@ -18,54 +19,54 @@ from numba.extending import intrinsic
 from ._response_taps import DEGREE, TAPS
 from .dimer_states import EXCITONS
 
-_LINE = ir.VectorType(ir.FloatType(), 2 * TAPS)  # four complex64 taps, written at once
-_INDEX = ir.IntType(64)
+_FLOAT, _INDEX = ir.FloatType(), ir.IntType(64)
+_LINE = ir.VectorType(_FLOAT, 2 * TAPS)  # four complex64
+_QUAD = ir.VectorType(_FLOAT, TAPS)
 _STATES = EXCITONS
 
 
-def _pathway_code(typingctx, grid, corner, re, im, place, polynomials, weights, strides):
-    """Write `_add_pathway`: weights[a, b] * c * taps(place) is added to the grid from `corner` on.
+def _pathway_code(typingctx, grid, corner, re, im, place, polynomials, taps1, taps2, stride):
+    """Write `_add_pathway`: add (re + i im) * taps1 * taps2 * taps at `place` to 4 x 4 lines of 8 float32.
 
-    The 4 x 4 targets are the 8 float32 at corner + a * strides[0] + b * strides[1]; the caller checks them.
-    `polynomials` is float32 [DEGREE + 1, 8], each tap twice, `weights` float32 [4, 4]. These are vector
+    Line (a, b) starts at corner + a * stride + 8 b; the caller checks that it is there. `polynomials` is float32
+    [DEGREE + 1, 4]; `taps1`, float32 [8], has each tap twice; `taps2` is float32 [4]. These are vector
     instructions for what numba does number by number, three times slower.
     """
 
     def codegen(context, b, signature, args):
-        def pointer(array, kind, offset, to):
-            data = context.make_array(kind)(context, b, array).data
+        def pointer(k, offset, to):
+            data = context.make_array(signature.args[k])(context, b, args[k]).data
             return b.bitcast(b.gep(data, [offset]), to.as_pointer())
 
-        def everywhere(low, high):
-            vector = ir.Constant(_LINE, ir.Undefined)
-            for k in range(2 * TAPS):
-                vector = b.insert_element(vector, high if k % 2 else low, ir.Constant(ir.IntType(32), k))
-            return vector
+        def index(k):
+            return ir.Constant(_INDEX, k)
+
+        def vector(kind, *numbers):
+            made = ir.Constant(kind, ir.Undefined)
+            for k in range(kind.count):
+                made = b.insert_element(made, numbers[k % len(numbers)], ir.Constant(ir.IntType(32), k))
+            return made
 
         def times_plus(x, y, z):
             return b.fadd(b.fmul(x, y, flags=("contract",)), z, flags=("contract",))
 
-        kinds = signature.args
-        place_vector = everywhere(args[4], args[4])
-        row = [
-            b.load(pointer(args[5], kinds[5], ir.Constant(_INDEX, 2 * TAPS * d), _LINE), align=4)
-            for d in range(DEGREE + 1)
-        ]
-        taps = row[DEGREE]
+        powers = [b.load(pointer(5, index(TAPS * d), _QUAD), align=4) for d in range(DEGREE + 1)]
+        taps3 = powers[DEGREE]
         for d in reversed(range(DEGREE)):
-            taps = times_plus(taps, place_vector, row[d])
-        line = b.fmul(taps, everywhere(args[2], args[3]))
-        steps = [b.extract_value(args[7], k) for k in (0, 1)]
-        for k in range(TAPS * TAPS):
-            weight = b.load(pointer(args[6], kinds[6], ir.Constant(_INDEX, k), ir.FloatType()))
-            offset = args[1]
-            for step, count in zip(steps, divmod(k, TAPS), strict=True):
-                offset = b.add(offset, b.mul(step, ir.Constant(_INDEX, count)))
-            target = pointer(args[0], kinds[0], offset, _LINE)
-            b.store(times_plus(everywhere(weight, weight), line, b.load(target, align=4)), target, align=4)
+            taps3 = times_plus(taps3, vector(_QUAD, args[4]), powers[d])
+        first = b.fmul(b.load(pointer(6, index(0), _LINE), align=4), vector(_LINE, args[2], args[3]))
+        thirds = [
+            vector(_LINE, b.extract_element(taps3, ir.Constant(ir.IntType(32), k))) for k in range(TAPS)
+        ]
+        for a in range(TAPS):
+            line = b.fmul(first, vector(_LINE, b.load(pointer(7, index(a), _FLOAT))))
+            row = b.add(args[1], b.mul(args[8], index(a)))
+            for k, third in enumerate(thirds):
+                target = pointer(0, b.add(row, index(2 * TAPS * k)), _LINE)
+                b.store(times_plus(third, line, b.load(target, align=4)), target, align=4)
         return context.get_dummy_value()
 
-    return types.void(grid, types.int64, re, im, place, polynomials, weights, strides), codegen
+    return types.void(grid, types.int64, re, im, place, polynomials, taps1, taps2, types.int64), codegen
 
 
 _add_pathway: Callable[..., None] = intrinsic(_pathway_code)
@@ -84,45 +85,48 @@ def cell_of(x, axis):
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, inline="always")
 def _tap(place, polynomials, k):
     """Evaluate tap `k` at a place in a cell."""
-    tap = polynomials[6, 2 * k]
+    tap = polynomials[6, k]
     for d in range(5, -1, -1):
-        tap = tap * place + polynomials[d, 2 * k]
+        tap = tap * place + polynomials[d, k]
     return tap
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def spread(grid, shape, first_plane, items, axes, polynomials, signs, levels, links, phases, rows):
-    """Add the coherent pathways of `items` (dimer * 16 + state m of t1) to `grid`, float32 re, im in turn.
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _begin(place, polynomials, plane, taps1):
+    """Fill `taps1` with the taps along x1, each twice, in the order of the slots."""
+    if not 0.0 <= place <= 1.0:
+        raise IndexError("a pathway lies outside its part of the grid")
+    for k in range(4):
+        slot = (plane + k) % 4
+        tap = _tap(np.float32(place), polynomials, k)
+        taps1[2 * slot], taps1[2 * slot + 1] = tap, tap
 
-    For the state o that is the other one in t2: x1 = s1 w_m, x2 = s2 (w_o - w_m); signs = (s1, s2) is (1, -1)
-    for R and (-1, 1) for N. Excited-state absorption runs over F with x3 = -(w_F - w_i), i being m in R and o
-    in N; emission has the one x3 = -w_o in R, -w_m in N. The last axis of the grid is `section` points for
-    absorption, then those for emission.
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def spread(grid, shape, plane, items, places, axes, polynomials, signs, levels, links, phases, rows):
+    """Add the coherent pathways of `items` (dimer * 16 + state m of t1), all in cell `plane` of x1, to `grid`.
+
+    `grid` is float32 (x2, x3, slot, re and im), `places` are those of x1 in the cell. For the state o that is the
+    other one in t2: x1 = s1 w_m, x2 = s2 (w_o - w_m); signs = (s1, s2) is (1, -1) for R and (-1, 1) for N.
+    Excited-state absorption runs over F with x3 = -(w_F - w_i), i being m in R and o in N; emission has the one
+    x3 = -w_o in R, -w_m in N. Along x3 `section` points are for absorption, then come those for emission.
     """
-    planes, width2, section, width3 = shape
-    axis1, axis2, axis3, axis4 = axes
-    taps_1, taps_2, taps_3, taps_4 = polynomials
+    width2, section, width3 = shape
+    axis2, axis3, axis4 = axes
+    poly1, poly2, poly3, poly4 = polynomials
     energy, pair_energy = levels
     climb, climb_lit = links
     phase_m, phase_o, phase_pair, emit_m, emit_o = phases
     row_start, link_i, link_j, link_pair = rows
-    stride1, stride2 = 2 * width2 * width3, 2 * width3
-    strides = (stride1, stride2)
-    if grid.size < planes * stride1:
+    stride = 8 * width3
+    if grid.size < width2 * stride:
         raise IndexError("the grid is smaller than its shape")
     rephasing = signs[0] > 0
-    taps1 = np.empty(4, np.float32)
-    weights = np.empty((4, 4), np.float32)
-    for item in items:
+    taps1, taps2 = np.empty(8, np.float32), np.empty(4, np.float32)
+    for place1, item in zip(places, items):
         n, m = item // _STATES, item % _STATES
         w_m = energy[n, m]
-        at = cell_of(signs[0] * w_m, axis1)
-        plane = int(at) - first_plane
-        if not 0 <= plane <= planes - 4:
-            raise IndexError("a pathway lies outside its part of the grid")
-        place = np.float32(at - math.floor(at))
-        for k in range(4):
-            taps1[k] = _tap(place, taps_1, k)
+        _begin(place1, poly1, plane, taps1)
         for o in range(_STATES):
             if o == m:
                 continue
@@ -133,11 +137,9 @@ def spread(grid, shape, first_plane, items, axes, polynomials, signs, levels, li
             if not 0 <= cell <= width2 - 4:
                 raise IndexError("a pathway lies outside its part of the grid")
             place = np.float32(at - cell)
-            for b in range(4):
-                tap = _tap(place, taps_2, b)
-                for a in range(4):
-                    weights[a, b] = taps1[a] * tap
-            corner = plane * stride1 + cell * stride2
+            for k in range(4):
+                taps2[k] = _tap(place, poly2, k)
+            corner = cell * stride
             phase = -phase_m[n, m] * phase_o[n, o]
             for e in range(row_start[m * _STATES + o], row_start[m * _STATES + o + 1]):
                 pair = link_pair[link_i[e]]
@@ -147,58 +149,52 @@ def spread(grid, shape, first_plane, items, axes, polynomials, signs, levels, li
                 if not 0 <= cell <= section - 4:
                     raise IndexError("a pathway lies outside its part of the grid")
                 place = np.float32(at - cell)
-                _add_pathway(grid, corner + 2 * cell, c.real, c.imag, place, taps_3, weights, strides)
+                _add_pathway(grid, corner + 8 * cell, c.real, c.imag, place, poly3, taps1, taps2, stride)
             at = cell_of(-w_o if rephasing else -w_m, axis4)
             cell = section + int(at)
             if not section <= cell <= width3 - 4:
                 raise IndexError("a pathway lies outside its part of the grid")
             place = np.float32(at - math.floor(at))
             c = emit_m[n, m] * emit_o[n, o]
-            _add_pathway(grid, corner + 2 * cell, c.real, c.imag, place, taps_4, weights, strides)
+            _add_pathway(grid, corner + 8 * cell, c.real, c.imag, place, poly4, taps1, taps2, stride)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def spread_double_quantum(grid, shape, first_plane, items, axes, polynomials, levels, links, phases, ladder):
-    """Add the pathways of Q for `items` (dimer * 16 + state i of t1) to `grid`, float32 re, im in turn.
+def spread_double_quantum(
+    grid, shape, plane, items, places, axes, polynomials, levels, links, phases, ladder
+):
+    """Add the pathways of Q for `items` (dimer * 16 + state i of t1), all in cell `plane` of x1, to `grid`.
 
-    x1 = -w_i, x2 = -w_F; absorption has x3 = -(w_F - w_j), emission, behind the `section`, x3 = -w_j.
+    As `spread`; x1 = -w_i, x2 = -w_F; absorption has x3 = -(w_F - w_j), emission x3 = -w_j.
     """
-    planes, width2, section, width3 = shape
-    axis1, axis2, axis3, axis4 = axes
-    taps_1, taps_2, taps_3, taps_4 = polynomials
+    width2, section, width3 = shape
+    axis2, axis3, axis4 = axes
+    poly1, poly2, poly3, poly4 = polynomials
     energy, pair_energy = levels
     climb, climb_lit = links
     phase_i, rise_pair, phase_pair, rise_j, emit_j = phases
     link_exciton, link_pair, from_start, from_link, into_start, into_link = ladder
-    stride1, stride2 = 2 * width2 * width3, 2 * width3
-    strides = (stride1, stride2)
-    if grid.size < planes * stride1:
+    stride = 8 * width3
+    if grid.size < width2 * stride:
         raise IndexError("the grid is smaller than its shape")
-    taps1 = np.empty(4, np.float32)
-    weights = np.empty((4, 4), np.float32)
-    for item in items:
+    taps1, taps2 = np.empty(8, np.float32), np.empty(4, np.float32)
+    for place1, item in zip(places, items):
         n, i = item // _STATES, item % _STATES
-        at = cell_of(-energy[n, i], axis1)
-        plane = int(at) - first_plane
-        if not 0 <= plane <= planes - 4:
-            raise IndexError("a pathway lies outside its part of the grid")
-        place = np.float32(at - math.floor(at))
-        for k in range(4):
-            taps1[k] = _tap(place, taps_1, k)
-        for up in from_link[from_start[i] : from_start[i + 1]]:
+        _begin(place1, poly1, plane, taps1)
+        for first in range(from_start[i], from_start[i + 1]):
+            up = from_link[first]
             pair = link_pair[up]
             at = cell_of(-pair_energy[n, pair], axis2)
             cell = int(at)
             if not 0 <= cell <= width2 - 4:
                 raise IndexError("a pathway lies outside its part of the grid")
             place = np.float32(at - cell)
-            for b in range(4):
-                tap = _tap(place, taps_2, b)
-                for a in range(4):
-                    weights[a, b] = taps1[a] * tap
-            corner = plane * stride1 + cell * stride2
+            for k in range(4):
+                taps2[k] = _tap(place, poly2, k)
+            corner = cell * stride
             climbed = climb_lit[n, up] * phase_i[n, i] * rise_pair[n, pair]
-            for down in into_link[into_start[pair] : into_start[pair + 1]]:
+            for second in range(into_start[pair], into_start[pair + 1]):
+                down = into_link[second]
                 j = link_exciton[down]
                 at = cell_of(energy[n, j] - pair_energy[n, pair], axis3)
                 cell = int(at)
@@ -206,14 +202,14 @@ def spread_double_quantum(grid, shape, first_plane, items, axes, polynomials, le
                     raise IndexError("a pathway lies outside its part of the grid")
                 place = np.float32(at - cell)
                 c = -climb[n, down] * climbed * phase_pair[n, pair] * rise_j[n, j]
-                _add_pathway(grid, corner + 2 * cell, c.real, c.imag, place, taps_3, weights, strides)
+                _add_pathway(grid, corner + 8 * cell, c.real, c.imag, place, poly3, taps1, taps2, stride)
                 at = cell_of(-energy[n, j], axis4)
                 cell = section + int(at)
                 if not section <= cell <= width3 - 4:
                     raise IndexError("a pathway lies outside its part of the grid")
                 place = np.float32(at - math.floor(at))
                 c = climb_lit[n, down] * climbed * emit_j[n, j]
-                _add_pathway(grid, corner + 2 * cell, c.real, c.imag, place, taps_4, weights, strides)
+                _add_pathway(grid, corner + 8 * cell, c.real, c.imag, place, poly4, taps1, taps2, stride)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

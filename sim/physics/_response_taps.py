@@ -35,7 +35,7 @@ class Grid(NamedTuple):
     middle_fs: float
     """A term is exp(i x middle) times what the grid makes of exp(i x (t - middle))."""
     polynomials: NDArray[np.float32]
-    """[DEGREE + 1, 2 TAPS]: taps by powers of the place in the cell, 0 to 1; each twice, for Re and Im."""
+    """[DEGREE + 1, TAPS]: taps by powers of the place in the cell, 0 to 1."""
     transform: NDArray[np.complex64]
     """[times, points + 3], the decay in it."""
 
@@ -56,8 +56,8 @@ def grid(
     n = len(times_fs)
     fall = np.exp(-times_fs / decay_fs)
     if n == 1:
-        constant = np.zeros((DEGREE + 1, 2 * TAPS), dtype=np.float32)
-        constant[0, 2:4] = 1
+        constant = np.zeros((DEGREE + 1, TAPS), dtype=np.float32)
+        constant[0, 1] = 1
         transform = np.full((1, TAPS), fall[0], dtype=np.complex64)
         return Grid(1, band[0], np.inf, float(times_fs[0]), constant, transform)
     step = (times_fs[-1] - times_fs[0]) / (n - 1)
@@ -73,8 +73,8 @@ def grid(
     turned = np.exp(1j * np.outer(angles, frequency))
     scaling = fall * _scaling(angles, np.vander(_PLACES, DEGREE + 1, increasing=True) @ polynomials)
     transform = (scaling[:, None] * turned).astype(np.complex64)
-    twice = np.repeat(polynomials.astype(np.float32), 2, axis=1)
-    return Grid(points, band[0], spacing, float(times_fs[middle]), twice, transform)
+    single = np.ascontiguousarray(polynomials, dtype=np.float32)
+    return Grid(points, band[0], spacing, float(times_fs[middle]), single, transform)
 
 
 @cache

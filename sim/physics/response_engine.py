@@ -127,12 +127,13 @@ def _coherent(p: Problem, sign: int, run: Run) -> Complex64:
 
 
 class _Part(NamedTuple):
-    """Planes of the grid and the pathways that go there, as the kernels take them."""
+    """Four planes of the grid and pathways that go there, as the kernels take them."""
 
     grid: NDArray[np.float32]
-    shape: tuple[int, int, int, int]
-    first_plane: int
+    shape: tuple[int, int, int]
+    plane: int
     items: NDArray[np.int64]
+    places: Float64
     axes: tuple
     taps: tuple
 
@@ -142,26 +143,35 @@ def _on_grid(
 ) -> Complex64:
     """Collect pathways by `add` and transform the grid to delays (complex64 [t2, t1, t3])."""
     grids = (grid1, grid2, p.absorption, p.emission)
-    axes, taps = tuple(g.axis for g in grids), tuple(g.polynomials for g in grids)
+    axes, taps = tuple(g.axis for g in grids[1:]), tuple(g.polynomials for g in grids)
     at = (frequency1.ravel() - grid1.lowest) / grid1.spacing
-    plane = np.floor(at - grid1.points * np.floor(at / grid1.points)).astype(np.int16)
-    items = np.argsort(plane, kind="stable")
-    width2, width3 = grid2.transform.shape[1], len(p.transform3)
+    at -= grid1.points * np.floor(at / grid1.points)
+    cell = np.minimum(at.astype(np.int16), grid1.points - 1)
+    order = np.argsort(cell, kind="stable")
+    start = np.searchsorted(cell[order], np.arange(grid1.points + 1))
+    shape = (grid2.transform.shape[1], p.section, len(p.transform3))
     out = np.zeros((len(p.t1), len(p.t2) * len(p.t3)), dtype=np.complex64)
     lock = threading.Lock()
 
-    def work(mine: NDArray[np.int64]) -> None:
-        first = max(0, int(plane[mine[0]]) - 1)  # rounding may differ in the kernel
-        planes = min(int(plane[mine[-1]]) + 1, grid1.points - 1) + TAPS - first
-        field = np.zeros(planes * width2 * width3 * 2, dtype=np.float32)
-        add(_Part(field, (planes, width2, p.section, width3), first, mine, axes, taps))
-        along3 = field.view(np.complex64).reshape(planes * width2, width3) @ p.transform3
-        along2 = np.matmul(grid2.transform, along3.reshape(planes, width2, -1))
-        along1 = grid1.transform[:, first : first + planes] @ along2.reshape(planes, -1)
+    def work(cells: NDArray[np.int64]) -> None:
+        """Collect cell by cell; a plane is done when the next cell begins."""
+        planes = np.arange(cells[0], cells[-1] + TAPS)
+        four = np.zeros((shape[0], shape[2], TAPS), dtype=np.complex64)
+        along2 = np.empty((len(planes), len(p.t2), len(p.t3)), dtype=np.complex64)
+        for k, plane in enumerate(planes):
+            if plane <= cells[-1]:
+                mine = order[start[plane] : start[plane + 1]]
+                places = at[mine] - plane
+                add(_Part(four.view(np.float32).ravel(), shape, int(plane), mine, places, axes, taps))
+            done = np.ascontiguousarray(four[:, :, plane % TAPS])
+            np.matmul(grid2.transform, done @ p.transform3, out=along2[k])
+            four[:, :, plane % TAPS] = 0
+        along1 = grid1.transform[:, planes] @ along2.reshape(len(planes), -1)
         with lock:
             np.add(out, along1, out=out)
 
-    run(work, [part for part in np.array_split(items, _PARTS) if len(part)])
+    shares = np.linspace(0, len(order), _PARTS + 1)[1:-1]
+    run(work, [c for c in np.split(np.arange(grid1.points), np.searchsorted(start, shares)) if len(c)])
     return out.reshape(len(p.t1), len(p.t2), len(p.t3)).transpose(1, 0, 2)
 
 

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 
@@ -126,11 +124,3 @@ def test_beats_that_cannot_be_told_apart_have_finite_intervals():
     )
     for beat in fit.beats:
         assert np.isfinite([beat.w2_cm.error, beat.dephasing_fs.error]).all()
-
-
-def test_four_and_a_half_thousand_traces_are_fitted_in_a_second():
-    signal = planted((4550,), 0.05, 7)
-    start = time.process_time()
-    fit = global_fit(signal, T2, **START)
-    assert time.process_time() - start < 1.0
-    assert fit.converged

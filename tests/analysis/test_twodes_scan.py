@@ -85,21 +85,27 @@ def test_maps_come_back_from_counts_with_their_sign_and_shape():
 
 
 def test_scatter_of_the_pumps_and_the_background_are_cycled_away():
-    """Also where the scatter's fringes lie among the signal's: t2 = 0."""
+    """Also where the scatter's fringes lie among the signal's: t2 = 0. Only the scale knows their power."""
     clean = scanned().maps()
     dirty = scanned(scatter=0.05, background=1.0).maps()
-    for t2 in (0, 1):
-        assert worst(dirty.rephasing[t2], clean.rephasing[t2]) < 2e-3
-        assert worst(dirty.nonrephasing[t2], clean.nonrephasing[t2]) < 2e-3
+    for found, expected in (
+        (dirty.rephasing, clean.rephasing),
+        (dirty.nonrephasing, clean.nonrephasing),
+    ):
+        scale = np.vdot(expected, found) / np.vdot(expected, expected)
+        assert abs(scale - 1) < 0.01
+        assert worst(found, scale * expected) < 1e-4
 
 
 def test_the_lasers_drift_is_taken_out():
-    clean, drifting = scanned(scatter=0.05).maps(), scanned(scatter=0.05, drift=0.03).maps()
-    assert worst(drifting.rephasing[0], clean.rephasing[0]) < 5e-3
+    clean = scanned().maps()
+    assert worst(scanned(drift=0.03).maps().rephasing, clean.rephasing) < 1e-3
+    # what the laser drifts within one cycle lets a little scatter through
+    assert worst(scanned(scatter=0.05, drift=0.03).maps().rephasing, clean.rephasing) < 0.02
 
 
 def test_the_noise_of_maps_is_that_of_the_counts():
-    """Shot noise of the local oscillator: sigma of a field is 1 / sqrt 2 per pixel, less what the gate cuts."""
+    """Shot noise of the local oscillator: 1 / sqrt 2 per pixel and component, less what the gate cuts."""
     ftsi = Interferometer(PIXEL_CM, LO, LEAD_FS)
     noise = np.array([ftsi.fields(RNG.poisson(LO) - LO) for _ in range(80)])
     inner = np.abs(ftsi.wavenumber_cm - 18200) < 1200

@@ -19,12 +19,12 @@ ROWS = CHARGING + COHERENCE
 
 _HEAD = """# Fault matrix
 
-What happens with each fault of the emulators switched on. `tests/faults` runs every row and compares; this
-page is written from the same table (`pytest tests/faults --write-page`), and a test checks that it is current.
+What happens with each fault of the emulators switched on. `tests/faults` runs every row and compares. This
+page is written from the same table (`pytest tests/faults --write-page`); a test checks that it is current.
 
-- `voltammetry` and `scan` are short runs of `cv_flid` and `confocal_scan`, as `qdlab run` does them. The state
-  of the rig is read from the bench when the run file is written. Where photons are in the file, they are those
-  of at least the seconds given, up to the fault.
+- `voltammetry` and `scan` are short runs of `cv_flid` and `confocal_scan`, as `qdlab run` does them. The
+  state of the rig is read from the bench when the run file is written. Where photons are in the file, they
+  are those of at least the seconds given, up to the fault.
 - The others are drivers of 2DES by themselves; their state is read after `disconnect()`.
 - In messages `...` stands for anything. What a link that is gone cannot stop stands in capitals.
 - Some faults no instrument can see, such as a frame that was not shown, or a speck that scatters. Only the

@@ -1,4 +1,4 @@
-"""PTU, TTTR words, CHI text and binary, and wt5 made by chance and by malice: read, or refused in a sentence."""
+"""PTU, TTTR words, CHI and wt5 made by chance and by malice: read, or refused in a sentence."""
 
 import struct
 
@@ -61,9 +61,10 @@ def refused_in_a_sentence(read, *arguments):
     try:
         return read(*arguments)
     except FileFormatError as error:
-        assert "\n" not in str(error)
-        assert 10 < len(str(error)) < 500
-        return None
+        sentence = str(error)
+    assert "\n" not in sentence
+    assert 10 < len(sentence) < 500
+    return None
 
 
 # ---- PTU and its words ----

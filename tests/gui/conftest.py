@@ -14,7 +14,7 @@ from qtpy import QtCore
 
 SHORT = {"hold_s": "1", "cycles": "1", "scan_rate_v_s": "2"}
 """Makes the shipped voltammetry-FLID a run of a second."""
-LIMIT_MS = 20_000
+LIMIT_MS = 60_000
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from qdlab.gui.lab_window import CLOSE_QUESTION
 from qdlab.gui.run_queue import State
 from qdlab.procedures.config import locate
 
-LIMIT_MS = 20_000
+LIMIT_MS = 60_000
 
 
 def start_long_run(window, qtbot):

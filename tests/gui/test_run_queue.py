@@ -7,7 +7,7 @@ from qdlab.formats.run_file import read_run_file
 from qdlab.gui.run_queue import RunQueue, RunRequest, State
 from qdlab.procedures.config import locate
 
-LIMIT_MS = 20_000
+LIMIT_MS = 60_000
 SHORT = ("hold_s=1", "cycles=1", "scan_rate_v_s=2")
 LONG = ("hold_s=600", "cycles=0")
 

@@ -4,7 +4,7 @@ import pytest
 from qdlab.formats.run_file import read_run_file
 from qdlab.procedures.analyses import analyze_run
 
-LIMIT_MS = 20_000
+LIMIT_MS = 60_000
 
 
 def note_calls(monkeypatch, thing, name):

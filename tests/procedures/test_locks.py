@@ -49,7 +49,9 @@ def folder(tmp_path, monkeypatch):
 
 def test_a_lock_names_who_holds_it_since_when_and_what(tmp_path, other_process):
     process = other_process(tmp_path / "a.lock")
-    with pytest.raises(HeldError, match=f"the laser is in use by process {process.pid} on .+ since 20") as held:
+    with pytest.raises(
+        HeldError, match=f"the laser is in use by process {process.pid} on .+ since 20"
+    ) as held:
         FileLock(tmp_path / "a.lock", "the laser").acquire()
     assert str(tmp_path / "a.lock") in str(held.value)
     assert json.loads((tmp_path / "a.lock").read_text())["what"] == "the laser"

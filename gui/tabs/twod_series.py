@@ -1,0 +1,73 @@
+"""The maps of a scan that goes on, t2 by t2: each new block is made into a map once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...analysis.twodes.spectra import Maps
+
+if TYPE_CHECKING:
+    from ...procedures.twod_scan import TwoDScan
+
+FIRST_ROOM = 16
+"""Maps that there is room for at first; the room doubles when it is full."""
+
+
+class MapSeries:
+    """The maps so far; of one thread, while what it has given may be read by others."""
+
+    def __init__(self, procedure: TwoDScan) -> None:
+        self._procedure, self._t2_fs = procedure, procedure.t2_fs()
+        self._known: Maps | None = None
+        self._n = 0
+
+    def look(self) -> Maps | None:
+        """The maps of all t2 so far; None where there is none that was not given before."""
+        last = self._procedure.live_maps()
+        if last is None:
+            return None
+        n = 1 + int(np.argmin(np.abs(self._t2_fs - last.t2_fs[-1])))
+        if n == self._n:
+            return None
+        if n != self._n + 1:  # more than one block came meanwhile
+            last = self._procedure.live_series()
+            assert last is not None, "there was a block before"
+        self._take(last)
+        return self._shown()
+
+    def _take(self, maps: Maps) -> None:
+        new = len(maps.t2_fs)
+        if new > 1:
+            self._n, self._known = 0, None
+        if self._known is None or self._n + new > len(self._known.t2_fs):
+            self._grow(maps, max(FIRST_ROOM, 2 * (self._n + new)))
+        known, here = self._known, slice(self._n, self._n + new)
+        assert known is not None
+        known.t2_fs[here] = maps.t2_fs
+        known.rephasing[here] = maps.rephasing
+        known.nonrephasing[here] = maps.nonrephasing
+        self._n += new
+
+    def _grow(self, like: Maps, room: int) -> None:
+        def larger(old: NDArray[np.generic] | None, kind: NDArray[np.generic]) -> NDArray[np.generic]:
+            made = np.empty((room, *kind.shape[1:]), kind.dtype)
+            if old is not None:
+                made[: self._n] = old[: self._n]
+            return made
+
+        old = self._known
+        self._known = Maps(
+            larger(old and old.t2_fs, like.t2_fs),  # pyright: ignore[reportArgumentType]
+            like.w1_cm,
+            like.w3_cm,
+            larger(old and old.rephasing, like.rephasing),  # pyright: ignore[reportArgumentType]
+            larger(old and old.nonrephasing, like.nonrephasing),  # pyright: ignore[reportArgumentType]
+        )
+
+    def _shown(self) -> Maps:
+        known, n = self._known, self._n
+        assert known is not None
+        return Maps(known.t2_fs[:n], known.w1_cm, known.w3_cm, known.rephasing[:n], known.nonrephasing[:n])
