@@ -102,7 +102,9 @@ class ServedBench:
 
 
 @contextmanager
-def run_on(bench: ServedBench, out: Path, experiment: str, parameters: tuple[str, ...]) -> Iterator[subprocess.Popen[str]]:
+def run_on(
+    bench: ServedBench, out: Path, experiment: str, parameters: tuple[str, ...]
+) -> Iterator[subprocess.Popen[str]]:
     """A run in a process of its own, on the instruments of a served bench; killed at the end."""
     command = [sys.executable, "-m", "qdlab.procedures.cli", "run", experiment, "--out", str(out)]
     settings = [word for parameter in parameters for word in ("--set", parameter)]
@@ -167,7 +169,9 @@ def main() -> None:
             for case in (CELL_ON, STAGE_MOVING):
                 for k in range(repeat):
                     found = rescue(bench, Path(folder) / f"{number}{case[0]}{k}", case, number)
-                    stage, cell = (f"{s:.2f}" if s is not None else "-" for s in (found.stage_s, found.cell_s))
+                    stage, cell = (
+                        f"{s:.2f}" if s is not None else "-" for s in (found.stage_s, found.cell_s)
+                    )
                     print(
                         f"{number.name:9}{case[0]:16}{found.light_s:13.2f}{stage:>19}{cell:>14}", flush=True
                     )

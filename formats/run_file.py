@@ -48,7 +48,7 @@ _LONGEST_WRAP = 1 << 16
 """A record lies less than this behind the overflows before it, in any T3 format."""
 LONGEST_S = 4e5
 """No counter measures longer; a TimeHarp 260 takes 100 hours."""
-_LONGEST_PERIOD_S = 1e-3
+_LONGEST_PERIOD_S = 1e-4
 _MOST_INPUTS = 64
 _HEADER_TYPES = {
     "kind": str, "status": str, "status_reason": str, "title": str, "sample": str, "simulated": bool,

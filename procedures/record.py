@@ -204,6 +204,16 @@ class RunRecord:
         with h5py.File(self.folder / "truth.h5", "w") as file:
             write_tree(file, truth)
 
+    @property
+    def ended(self) -> bool:
+        """Whether `finish` was called."""
+        return self.header["status"] != "running"
+
+    def discard(self) -> None:
+        """Remove the record of a run that did not begin."""
+        self.finish("failed", "it did not begin")
+        shutil.rmtree(self.folder)
+
     def finish(self, status: str, reason: str) -> None:
         """Write the final status and close; the folder is then ready for `write_run_file`."""
         self.header |= {"status": status, "status_reason": reason, "ended": _now()}

@@ -107,26 +107,45 @@ def execute_run(run: PreparedRun, watch: Callable[[RigProcedure], None], stop: t
     procedure = run.procedure
     procedure.rig = run.rig
     try:
-        procedure.record = record = new_record(run.out, procedure.kind, _header(run))
-        with guarded(run.station, record.folder / GUARDIAN_LOG, procedure.stuck) as tell_safe:
-            _work(procedure, Worker(Results(procedure, f"{record.stem}.csv")), watch, stop)
-            tell_safe(procedure.rig_is_safe)
+        procedure.record = new_record(run.out, procedure.kind, _header(run))
+        _guarded_work(run, watch, stop)
     except BaseException:
         run.rig.close()
         raise
+    return RunOutcome(
+        procedure.status_name,
+        procedure.status_reason,
+        _make_run_file(procedure),
+        _exit_status(procedure),
+        tuple(procedure.record.header["warnings"]),
+    )
+
+
+def _guarded_work(run: PreparedRun, watch: Callable[[RigProcedure], None], stop: threading.Event) -> None:
+    """Run the worker to its end; the record of a run that did not begin is thrown away."""
+    procedure, record = run.procedure, run.procedure.record
+    try:
+        with guarded(run.station, record.folder / GUARDIAN_LOG, procedure.stuck) as tell_safe:
+            try:
+                _work(procedure, Worker(Results(procedure, f"{record.stem}.csv")), watch, stop)
+            finally:
+                tell_safe(procedure.rig_is_safe)
+    except BaseException:
+        if record.ended:
+            _make_run_file(procedure)
+        else:
+            record.discard()
+        raise
+
+
+def _make_run_file(procedure: RigProcedure) -> Path:
+    record = procedure.record
     if record.refusal is not None:
         raise DiskFullError(
             f"{procedure.status_reason}; what was recorded is whole in {record.folder}: free space, then make "
             f"its run file with: qdlab recover {record.folder}"
         )
-    path = write_run_file(record.folder, record.packing)
-    return RunOutcome(
-        procedure.status_name,
-        procedure.status_reason,
-        path,
-        _exit_status(procedure),
-        tuple(procedure.record.header["warnings"]),
-    )
+    return write_run_file(record.folder, record.packing)
 
 
 def _work(

@@ -55,7 +55,7 @@ def _spectra_of_run(path: Path) -> tuple[Gridded, ...]:
     result = analyze_run(read_run_file(path))
     if isinstance(result, HoldsSpectra):
         return result.spectra()
-    within = identifier(OWN) + "_"
+    within = identifier(OWN.strip("/")) + "_"
     return tuple(replace(data, name=data.name.removeprefix(within)) for data in read_nexus(path))
 
 

@@ -27,6 +27,8 @@ STEPS = 4
 """Phases of the pump per delay."""
 COARSE_FS = 2.0
 """Step in which a delay is looked for first; a pulse lasts several of them."""
+FARTHEST = 2.5
+"""A stage may move the delay so many times as far as its station file says."""
 TAPER = 0.4
 """Share of the pixels, at both ends together, over which the weight falls to nothing."""
 NOISE_FS = np.arange(2500.0, 3500.0, 20.0)
@@ -226,14 +228,19 @@ def _lead(data: DelayZeroData, finder: FringeFinder, notes: list[str]) -> Number
 def _pump_delays(data: DelayZeroData, finder: FringeFinder, lead_fs: float) -> tuple[Real, float]:
     """Delay of the pump behind the local oscillator at each position, and the error that all share.
 
-    The first is looked for anywhere; then the sign of the stage is not known yet, so the next ones are
-    looked for as far away as the stage has moved.
+    The position nearest to the station's zero comes first; the others are looked for around their nearest
+    neighbour, as far away as a wrong sign or a wrong number of passes may have taken them.
     """
-    fields = cross_term(data.counts)
-    found = [finder.find(fields[0], lead_fs - float(data.reading_fs[0]), data.search_fs)]
-    for field, moved_fs in zip(fields[1:], np.diff(data.reading_fs), strict=True):
-        found.append(finder.find(field, found[-1][0], 1.1 * abs(float(moved_fs)) + 10 * COARSE_FS))
-    group, phases = np.array(found).T
+    fields, reading_fs = cross_term(data.counts), data.reading_fs
+    found: dict[int, tuple[float, float]] = {}
+    for k in np.argsort(np.abs(reading_fs)).tolist():
+        if found:
+            near = min(found, key=lambda other: abs(reading_fs[other] - reading_fs[k]))
+            away_fs = FARTHEST * abs(float(reading_fs[near] - reading_fs[k]))
+            found[k] = finder.find(fields[k], found[near][0], away_fs + 10 * COARSE_FS)
+        else:
+            found[k] = finder.find(fields[k], lead_fs - float(reading_fs[k]), data.search_fs)
+    group, phases = np.array([found[k] for k in range(len(fields))]).T
     delays = refined(group, phases, finder.carrier)
     return delays, float(np.std(group - delays, ddof=1)) / math.sqrt(len(group))
 

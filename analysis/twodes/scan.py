@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,12 +46,14 @@ class Block:
 class TwoDScanData:
     """Signals of the blocks so far."""
 
-    def __init__(self, plan: ScanPlan) -> None:
+    def __init__(
+        self, plan: ScanPlan, signatures: Sequence[Signature] = (REPHASING, NONREPHASING)
+    ) -> None:
         self.plan = plan
         self._interferometer: Interferometer | None = None
         self._kept: NDArray[np.bool_] = np.zeros(0, bool)
         self._t2_fs: list[float] = []
-        self._signals: dict[Signature, list[NDArray[np.complexfloating]]] = {REPHASING: [], NONREPHASING: []}
+        self._signals: dict[Signature, list[NDArray[np.complexfloating]]] = {kind: [] for kind in signatures}
 
     def __len__(self) -> int:
         return len(self._t2_fs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.twodes.coherences import Coherences, find_coherences
-from ...analysis.twodes.phase_cycling import scheme
+from ...analysis.twodes.phase_cycling import NONREPHASING, REPHASING, Signature, scheme
 from ...analysis.twodes.scan import Block, ScanPlan, TwoDScanData
 from ...analysis.twodes.spectra import Maps, RotatingFrame
 from ...analysis.twodes.units import FS_PER_CM
@@ -123,7 +124,7 @@ class TwoDScanAnalysis:
         return found
 
 
-def scan_of(run: RunFile) -> TwoDScanData:
+def scan_of(run: RunFile, signatures: Sequence[Signature] = (REPHASING, NONREPHASING)) -> TwoDScanData:
     """The signals of a stored scan; raises FileFormatError where not one block was finished."""
     header, parameters = run.header, run.header["parameters"]
     blocks = run.groups("block")
@@ -137,7 +138,8 @@ def scan_of(run: RunFile) -> TwoDScanData:
             pixel_cm=np.array(header["pixel_cm"]),
             lo_lead_fs=header["lo_lead_fs"],
             band_cm=(parameters["lowest_cm"], parameters["highest_cm"]),
-        )
+        ),
+        signatures,
     )
     for block in blocks:
         data.add(Block(block["t2_fs"], block["counts"], block["lo_counts"]))

@@ -25,11 +25,11 @@ _QUAD = ir.VectorType(_FLOAT, TAPS)
 _STATES = EXCITONS
 
 
-def _pathway_code(typingctx, grid, corner, re, im, place, polynomials, taps1, taps2, stride):
-    """Write `_add_pathway`: add (re + i im) * taps1 * taps2 * taps at `place` to 4 x 4 lines of 8 float32.
+def _pathway_code(typingctx, grid, corner, re, im, place, polynomials, taps1, taps2, row, stride):
+    """Write `_add_pathway`: add (re + i im) * taps1 * taps2[row] * taps at `place` to 4 x 4 lines of 8 float32.
 
     Line (a, b) starts at corner + a * stride + 8 b; the caller checks that it is there. `polynomials` is float32
-    [DEGREE + 1, 4]; `taps1`, float32 [8], has each tap twice; `taps2` is float32 [4]. These are vector
+    [DEGREE + 1, 4]; `taps1`, float32 [8], has each tap twice; `taps2` is float32 [.., 4]. These are vector
     instructions for what numba does number by number, three times slower.
     """
 
@@ -59,14 +59,16 @@ def _pathway_code(typingctx, grid, corner, re, im, place, polynomials, taps1, ta
             vector(_LINE, b.extract_element(taps3, ir.Constant(ir.IntType(32), k))) for k in range(TAPS)
         ]
         for a in range(TAPS):
-            line = b.fmul(first, vector(_LINE, b.load(pointer(7, index(a), _FLOAT))))
-            row = b.add(args[1], b.mul(args[8], index(a)))
+            second = b.load(pointer(7, b.add(b.mul(args[8], index(TAPS)), index(a)), _FLOAT))
+            line = b.fmul(first, vector(_LINE, second))
+            row = b.add(args[1], b.mul(args[9], index(a)))
             for k, third in enumerate(thirds):
                 target = pointer(0, b.add(row, index(2 * TAPS * k)), _LINE)
                 b.store(times_plus(third, line, b.load(target, align=4)), target, align=4)
         return context.get_dummy_value()
 
-    return types.void(grid, types.int64, re, im, place, polynomials, taps1, taps2, types.int64), codegen
+    kinds = (grid, types.int64, re, im, place, polynomials, taps1, taps2, types.int64, types.int64)
+    return types.void(*kinds), codegen
 
 
 _add_pathway: Callable[..., None] = intrinsic(_pathway_code)
@@ -102,14 +104,42 @@ def _begin(place, polynomials, plane, taps1):
         taps1[2 * slot], taps1[2 * slot + 1] = tap, tap
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def _check(grid, shape):
+    """Refuse a grid that is smaller than its shape."""
+    if grid.size < 8 * shape[0] * shape[2]:
+        raise IndexError("the grid is smaller than its shape")
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _put(found, where, k, corner, at, first, end, row, c):
+    """Note pathway `k`: its line, row of taps, place and strength; `at` counts from the point `first`."""
+    cell = first + int(at)
+    if not first <= cell <= end - 4:
+        raise IndexError("a pathway lies outside its part of the grid")
+    where[k, 0], where[k, 1] = corner + 8 * cell, row
+    found[k, 0], found[k, 1], found[k, 2] = c.real, c.imag, np.float32(at - math.floor(at))
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _corner(at, width2, stride, poly2, taps2, row):
+    """Fill a row of taps along x2; return where the lines of its first point start."""
+    cell = int(at)
+    if not 0 <= cell <= width2 - 4:
+        raise IndexError("a pathway lies outside its part of the grid")
+    for k in range(4):
+        taps2[row, k] = _tap(np.float32(at - cell), poly2, k)
+    return cell * stride
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def spread(grid, shape, plane, items, places, axes, polynomials, signs, levels, links, phases, rows):
     """Add the coherent pathways of `items` (dimer * 16 + state m of t1), all in cell `plane` of x1, to `grid`.
 
-    `grid` is float32 (x2, x3, slot, re and im), `places` are those of x1 in the cell. For the state o that is the
-    other one in t2: x1 = s1 w_m, x2 = s2 (w_o - w_m); signs = (s1, s2) is (1, -1) for R and (-1, 1) for N.
-    Excited-state absorption runs over F with x3 = -(w_F - w_i), i being m in R and o in N; emission has the one
-    x3 = -w_o in R, -w_m in N. Along x3 `section` points are for absorption, then come those for emission.
+    `grid` is float32 (x2, x3, slot, re and im), `places` are those of x1 in the cell. For the state o that is
+    the other one in t2: x1 = s1 w_m, x2 = s2 (w_o - w_m); signs = (s1, s2) is (1, -1) for R, (-1, 1) for N.
+    Excited-state absorption runs over F with x3 = -(w_F - w_i), i being m in R and o in N; emission has the
+    one x3 = -w_o in R, -w_m in N. Along x3 `section` points are for absorption, then come those for emission.
     """
     width2, section, width3 = shape
     axis2, axis3, axis4 = axes
@@ -119,44 +149,39 @@ def spread(grid, shape, plane, items, places, axes, polynomials, signs, levels, 
     phase_m, phase_o, phase_pair, emit_m, emit_o = phases
     row_start, link_i, link_j, link_pair = rows
     stride = 8 * width3
-    if grid.size < width2 * stride:
-        raise IndexError("the grid is smaller than its shape")
+    _check(grid, shape)
     rephasing = signs[0] > 0
-    taps1, taps2 = np.empty(8, np.float32), np.empty(4, np.float32)
+    taps1, taps2 = np.empty(8, np.float32), np.empty((_STATES, 4), np.float32)
+    found, where = np.empty((len(link_i), 3), np.float32), np.empty((len(link_i), 2), np.int64)
+    glow, shine = np.empty((_STATES, 3), np.float32), np.empty((_STATES, 2), np.int64)
     for place1, item in zip(places, items):
         n, m = item // _STATES, item % _STATES
-        w_m = energy[n, m]
+        w, w_pair, phase_f, up, up_lit = energy[n], pair_energy[n], phase_pair[n], climb[n], climb_lit[n]
         _begin(place1, poly1, plane, taps1)
+        count, glows = 0, 0
         for o in range(_STATES):
             if o == m:
                 continue
-            w_o = energy[n, o]
-            w_i = w_m if rephasing else w_o
-            at = cell_of(signs[1] * (w_o - w_m), axis2)
-            cell = int(at)
-            if not 0 <= cell <= width2 - 4:
-                raise IndexError("a pathway lies outside its part of the grid")
-            place = np.float32(at - cell)
-            for k in range(4):
-                taps2[k] = _tap(place, poly2, k)
-            corner = cell * stride
+            w_i = w[m] if rephasing else w[o]
+            corner = _corner(cell_of(signs[1] * (w[o] - w[m]), axis2), width2, stride, poly2, taps2, o)
             phase = -phase_m[n, m] * phase_o[n, o]
             for e in range(row_start[m * _STATES + o], row_start[m * _STATES + o + 1]):
                 pair = link_pair[link_i[e]]
-                c = np.float32(climb[n, link_i[e]] * climb_lit[n, link_j[e]]) * phase * phase_pair[n, pair]
-                at = cell_of(w_i - pair_energy[n, pair], axis3)
-                cell = int(at)
-                if not 0 <= cell <= section - 4:
-                    raise IndexError("a pathway lies outside its part of the grid")
-                place = np.float32(at - cell)
-                _add_pathway(grid, corner + 8 * cell, c.real, c.imag, place, poly3, taps1, taps2, stride)
-            at = cell_of(-w_o if rephasing else -w_m, axis4)
-            cell = section + int(at)
-            if not section <= cell <= width3 - 4:
-                raise IndexError("a pathway lies outside its part of the grid")
-            place = np.float32(at - math.floor(at))
-            c = emit_m[n, m] * emit_o[n, o]
-            _add_pathway(grid, corner + 8 * cell, c.real, c.imag, place, poly4, taps1, taps2, stride)
+                c = up[link_i[e]] * up_lit[link_j[e]] * (phase * phase_f[pair])
+                at = cell_of(w_i - w_pair[pair], axis3)
+                _put(found, where, count, corner, at, 0, section, o, c)
+                count += 1
+            at = cell_of(-w[o] if rephasing else -w[m], axis4)
+            _put(glow, shine, glows, corner, at, section, width3, o, emit_m[n, m] * emit_o[n, o])
+            glows += 1
+        for k in range(count):
+            _add_pathway(
+                grid, where[k, 0], found[k, 0], found[k, 1], found[k, 2], poly3, taps1, taps2, where[k, 1], stride
+            )  # fmt: skip
+        for k in range(glows):
+            _add_pathway(
+                grid, shine[k, 0], glow[k, 0], glow[k, 1], glow[k, 2], poly4, taps1, taps2, shine[k, 1], stride
+            )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -175,41 +200,35 @@ def spread_double_quantum(
     phase_i, rise_pair, phase_pair, rise_j, emit_j = phases
     link_exciton, link_pair, from_start, from_link, into_start, into_link = ladder
     stride = 8 * width3
-    if grid.size < width2 * stride:
-        raise IndexError("the grid is smaller than its shape")
-    taps1, taps2 = np.empty(8, np.float32), np.empty(4, np.float32)
+    _check(grid, shape)
+    taps1, taps2 = np.empty(8, np.float32), np.empty((len(link_pair), 4), np.float32)
+    found, where = np.empty((4 * len(link_pair), 3), np.float32), np.empty((4 * len(link_pair), 2), np.int64)
+    glow, shine = found.copy(), where.copy()
     for place1, item in zip(places, items):
         n, i = item // _STATES, item % _STATES
+        w, w_pair, up, up_lit = energy[n], pair_energy[n], climb[n], climb_lit[n]
         _begin(place1, poly1, plane, taps1)
+        count = 0
         for first in range(from_start[i], from_start[i + 1]):
-            up = from_link[first]
-            pair = link_pair[up]
-            at = cell_of(-pair_energy[n, pair], axis2)
-            cell = int(at)
-            if not 0 <= cell <= width2 - 4:
-                raise IndexError("a pathway lies outside its part of the grid")
-            place = np.float32(at - cell)
-            for k in range(4):
-                taps2[k] = _tap(place, poly2, k)
-            corner = cell * stride
-            climbed = climb_lit[n, up] * phase_i[n, i] * rise_pair[n, pair]
+            rise = from_link[first]
+            pair = link_pair[rise]
+            corner = _corner(cell_of(-w_pair[pair], axis2), width2, stride, poly2, taps2, rise)
+            climbed = up_lit[rise] * phase_i[n, i] * rise_pair[n, pair]
             for second in range(into_start[pair], into_start[pair + 1]):
-                down = into_link[second]
-                j = link_exciton[down]
-                at = cell_of(energy[n, j] - pair_energy[n, pair], axis3)
-                cell = int(at)
-                if not 0 <= cell <= section - 4:
-                    raise IndexError("a pathway lies outside its part of the grid")
-                place = np.float32(at - cell)
-                c = -climb[n, down] * climbed * phase_pair[n, pair] * rise_j[n, j]
-                _add_pathway(grid, corner + 8 * cell, c.real, c.imag, place, poly3, taps1, taps2, stride)
-                at = cell_of(-energy[n, j], axis4)
-                cell = section + int(at)
-                if not section <= cell <= width3 - 4:
-                    raise IndexError("a pathway lies outside its part of the grid")
-                place = np.float32(at - math.floor(at))
-                c = climb_lit[n, down] * climbed * emit_j[n, j]
-                _add_pathway(grid, corner + 8 * cell, c.real, c.imag, place, poly4, taps1, taps2, stride)
+                link = into_link[second]
+                j = link_exciton[link]
+                c = -up[link] * climbed * phase_pair[n, pair] * rise_j[n, j]
+                _put(found, where, count, corner, cell_of(w[j] - w_pair[pair], axis3), 0, section, rise, c)
+                c = up_lit[link] * climbed * emit_j[n, j]
+                _put(glow, shine, count, corner, cell_of(-w[j], axis4), section, width3, rise, c)
+                count += 1
+        for k in range(count):
+            _add_pathway(
+                grid, where[k, 0], found[k, 0], found[k, 1], found[k, 2], poly3, taps1, taps2, where[k, 1], stride
+            )  # fmt: skip
+            _add_pathway(
+                grid, shine[k, 0], glow[k, 0], glow[k, 1], glow[k, 2], poly4, taps1, taps2, shine[k, 1], stride
+            )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

@@ -109,7 +109,7 @@ def _coherent(p: Problem, sign: int, run: Run) -> Complex64:
             turned(p.energy * (first + second), twice),
             turned(-p.energy * (second + emitting), once),
         )
-        rows = (_ROW_START, _ROW_LINK_M, _ROW_LINK_O, LINKS.pair)
+        rows = _ROWS_R
     else:
         phases = (
             turned(-p.energy * (first + second), amplitude),
@@ -118,7 +118,7 @@ def _coherent(p: Problem, sign: int, run: Run) -> Complex64:
             turned(-p.energy * (first + second + emitting), once),
             turned(p.energy * second, twice),
         )
-        rows = (_ROW_START, _ROW_LINK_O, _ROW_LINK_M, LINKS.pair)
+        rows = _ROWS_N
 
     def add(part: _Part) -> None:
         spread(*part, (float(sign), -float(sign)), p.levels, p.links, phases, rows)
@@ -180,12 +180,21 @@ def _sorted_by(key: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], ND
     return np.concatenate([[0], np.cumsum(np.bincount(key, minlength=size))]), np.argsort(key, kind="stable")
 
 
-_ROW_START, _row = _sorted_by(ESA_PATHWAYS.i * EXCITONS + ESA_PATHWAYS.j, EXCITONS**2)
-_ROW_LINK_M, _ROW_LINK_O = ESA_PATHWAYS.link_i[_row], ESA_PATHWAYS.link_j[_row]
+def _unsigned(*arrays: NDArray[np.int64]) -> tuple[NDArray[np.uint32], ...]:
+    """Indices for which compiled code need not look whether they are negative."""
+    return tuple(array.astype(np.uint32) for array in arrays)
+
+
+_row_start, _row = _sorted_by(ESA_PATHWAYS.i * EXCITONS + ESA_PATHWAYS.j, EXCITONS**2)
+_ROW_START, _LINK_I, _LINK_J, _LINK_EXCITON, _LINK_PAIR = _unsigned(
+    _row_start, ESA_PATHWAYS.link_i[_row], ESA_PATHWAYS.link_j[_row], *LINKS
+)
+_ROWS_R = (_ROW_START, _LINK_I, _LINK_J, _LINK_PAIR)
+_ROWS_N = (_ROW_START, _LINK_J, _LINK_I, _LINK_PAIR)
+"""Where the pathways of states m and o start, the transition of state i and that of state j, their F."""
 _LADDER = (
-    LINKS.exciton,
-    LINKS.pair,
-    *_sorted_by(LINKS.exciton, EXCITONS),
-    *_sorted_by(LINKS.pair, PAIRS),
+    _LINK_EXCITON,
+    _LINK_PAIR,
+    *_unsigned(*_sorted_by(LINKS.exciton, EXCITONS), *_sorted_by(LINKS.pair, PAIRS)),
 )
 """For the double quantum: both ends of each transition, the transitions from each exciton, into each pair."""

@@ -30,6 +30,6 @@ def test_every_photon_of_a_short_run_is_in_its_file(soak):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the resident set is read from /proc")
-def test_memory_stays_flat_over_a_long_run_and_many_short_ones(soak):
-    found = soak.soak(1.0, 20, 60.0)
-    assert soak.print_table(found)
+@pytest.mark.parametrize(("long_h", "runs"), [(0.0, 30), (1.0, 0)], ids=["many runs", "one long run"])
+def test_memory_stays_flat_and_every_photon_is_there(soak, long_h, runs):
+    assert soak.print_table(soak.soak(long_h, runs, 60.0))

@@ -8,6 +8,7 @@ import pytest
 from qtpy import QtCore
 
 from qdlab.gui.station_panel import StationPanel
+from qdlab.procedures import station_monitor
 from qdlab.procedures.station import Station
 from qdlab.procedures.station_monitor import StationMonitor
 
@@ -16,8 +17,9 @@ LIMIT_MS = 20_000
 
 
 @pytest.fixture
-def panel(qtbot):
-    """The panel of the shipped station without a sample, held by hand."""
+def panel(qtbot, monkeypatch, request):
+    """The panel of the shipped station without a sample, held by hand; ten times as fast, or as asked for."""
+    monkeypatch.setattr(station_monitor, "BY_HAND_SPEED", getattr(request, "param", 10.0))
     monitor = StationMonitor(Station.load(SHIPPED).with_sample("blank"))
     monitor.take_back()
     made = StationPanel(monitor)
@@ -113,6 +115,7 @@ def test_a_delay_beyond_the_limits_is_refused_before_the_stage_moves(panel, qtbo
     assert delay_fs(panel) == pytest.approx(before, abs=0.1)
 
 
+@pytest.mark.parametrize("panel", [1.0], indirect=True)
 def test_stop_works_in_the_middle_of_a_move(panel, qtbot):
     card = panel.cards["delay"]
     card.target.setValue(5000.0)

@@ -127,7 +127,9 @@ def test_a_read_only_folder_is_refused(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("pathlib.Path.write_bytes", refuse)  # root may write anywhere
-    with pytest.raises(RefusedError, match="cannot write runs there: Permission denied; choose another --out"):
+    with pytest.raises(
+        RefusedError, match="cannot write runs there: Permission denied; choose another --out"
+    ):
         prepare_run("cv_flid", out=folder, overrides=OVERRIDES)
 
 

@@ -15,7 +15,9 @@ import pytest
 from pymeasure.experiment import Results, Worker
 
 from qdlab.formats.run_file import read_run_file
+from qdlab.procedures.config import locate
 from qdlab.procedures.experiment import load_experiment
+from qdlab.procedures.parameters import ExactFloatParameter
 from qdlab.procedures.photon_procedure import PhotonProcedure
 from qdlab.procedures.record import RunRecord
 from qdlab.procedures.rig_procedure import RigProcedure
@@ -57,6 +59,7 @@ def execute(tmp_path):
         call.rig = run.rig
         return execute_run(run, watch, threading.Event())
 
+    call.rig = None
     yield call
     assert not call.rig.bench.light.emitting
     assert not any("Worker" in thread.name and thread.is_alive() for thread in threading.enumerate())
@@ -130,13 +133,11 @@ def test_12_a_text_that_breaks_its_row_is_refused(text):
 
 
 @pytest.mark.parametrize("value", [1550.123456789, 12345678.5, 0.1 + 0.2, 1e-9 / 3])
-def test_4_a_parameter_is_kept_to_the_last_bit(execute, value):
-    procedure = VoltammetryFLID(hold_s=value if value > 1e-4 else 0.0, sensitivity_a_v=1e-9)
-    text = str(procedure.parameter_objects()["hold_s"])
-    again = VoltammetryFLID()
-    again.set_parameters({"hold_s": text})
-    assert again.hold_s == procedure.hold_s
-    execute()
+def test_4_a_parameter_is_kept_to_the_last_bit(value):
+    told, again = (ExactFloatParameter("x", minimum=-1e12, maximum=1e12, units="fs") for _ in range(2))
+    told.value = value
+    again.value = str(told)
+    assert again.value == value
 
 
 def test_4_the_run_file_has_the_exact_parameters(tmp_path):
@@ -183,8 +184,8 @@ def test_8_ctrl_c_in_a_script_ends_the_run_and_not_only_the_main_thread(execute,
 
     with pytest.raises(KeyboardInterrupt):
         execute(Endless(), interrupt)
-    (part,) = tmp_path.glob("*.part")
-    assert '"status": "aborted"' in (part / "header.json").read_text()
+    (path,) = tmp_path.glob("*.h5")
+    assert read_run_file(path).status == "aborted"
 
 
 def test_9_a_failed_run_has_an_exit_status_and_a_reason(execute):
@@ -202,7 +203,7 @@ def test_11_a_run_file_is_read_without_its_procedure(execute, monkeypatch):
 
 def test_16_a_run_opens_no_port(tmp_path, monkeypatch):
     monkeypatch.setattr(socket.socket, "bind", lambda *arguments: pytest.fail("a port was opened"))
-    _, procedure = load_experiment(prepare_run("cv_flid", out=tmp_path, speed=math.inf).experiment_path)
+    _, procedure = load_experiment(locate("cv_flid"))
     worker = Worker(Results(procedure, str(tmp_path / "rows.csv")))
     assert worker.port is None
     assert worker.publisher is None

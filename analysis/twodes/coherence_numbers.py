@@ -1,0 +1,157 @@
+"""The numbers of a series of rephasing maps, by estimators that need no truth, and their noise.
+
+Numbers are names and values, so that the same estimators on other maps (a replica with more noise, another
+sample, a response without instruments) can be compared name by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import label
+
+from .coherences import FIT_FROM_FS, beating_map, beats_apart, beats_of, both_signs, fit_trace, fit_variants, trace_at
+from .phase_cycling import Signature
+from .spectra import Maps
+
+Numbers = dict[str, float]
+
+EMPTY: Signature = (-1, -1, 3)
+"""No third-order signal of three beams goes there: behind the spectrometer's fringes it holds the noise alone."""
+SATELLITE_CM = 125.0
+"""Beats between the polarisations lie so far below and above the strong one."""
+TOP = 0.8
+"""The strongest address is the centre of what reaches this share of the maximum."""
+POPULATED_FS = 100.0
+"""From here on the diagonal shows levels rather than beats between branches."""
+SLICE_CM = 150.0
+"""Addresses this close to the diagonal belong to it."""
+
+
+class Kind(NamedTuple):
+    """A coherence by its name, and where fits of it start."""
+
+    name: str
+    w2_cm: float
+    dephasing_fs: float
+
+
+KINDS = (Kind("I", 120.0, 700.0), Kind("II", 850.0, 280.0), Kind("III", 480.0, 120.0))
+"""The three that the paper names."""
+
+Addresses = dict[str, tuple[float, float]]
+
+
+def diagonal_numbers(maps: Maps) -> Numbers:
+    """Centre and standard deviation of the rephasing signal along the diagonal, after the first beats."""
+    late = maps.rephasing[maps.t2_fs >= POPULATED_FS].mean(axis=0)
+    axis = np.arange(max(maps.w1_cm[0], maps.w3_cm[0]), min(maps.w1_cm[-1], maps.w3_cm[-1]), 20.0)
+    near = np.exp(-0.5 * (np.subtract.outer(maps.w1_cm, maps.w3_cm) / (SLICE_CM / 2)) ** 2)
+    middle = np.add.outer(maps.w1_cm, maps.w3_cm) / 2
+    share = np.clip(np.floor((middle - axis[0]) / 20.0), 0, len(axis) - 1).astype(int)
+    along = np.bincount(share.ravel(), (late.real * near).ravel(), len(axis))
+    along /= np.bincount(share.ravel(), near.ravel(), len(axis))
+    top = along > 0.1 * along.max()
+    weight = np.where(top, along, 0.0) / along[top].sum()
+    centre = float(weight @ axis)
+    return {"diagonal.centre_cm": centre, "diagonal.width_cm": float(np.sqrt(weight @ (axis - centre) ** 2))}
+
+
+def beating_numbers(maps: Maps) -> Numbers:
+    """Of each kind the strongest address and the maximum relative to that of rho_III; rho_II's neighbours."""
+    asked = np.array([kind.w2_cm for kind in KINDS])
+    beside = KINDS[1].w2_cm + SATELLITE_CM * np.array([-1, 1])
+    axis = np.concatenate([asked, -asked, beside, -beside])
+    beating = beats_of(maps, axis)
+    tops = {kind.name: beating_map(beating, kind.w2_cm, maps).amplitude for kind in KINDS}
+    found: Numbers = {}
+    for name, amplitude in tops.items():
+        found[f"{name}.w1_cm"], found[f"{name}.w3_cm"] = _centre_of_top(amplitude, maps)
+        found[f"{name}.maximum"] = float(amplitude.max() / tops["III"].max())
+    for where, w2 in zip(("below", "above"), beside, strict=True):
+        found[f"II.{where}"] = float(beating_map(beating, w2, maps).amplitude.max() / tops["II"].max())
+    return found
+
+
+def addresses_of(numbers: Numbers) -> Addresses:
+    """The strongest address of each kind."""
+    return {kind.name: (numbers[f"{kind.name}.w1_cm"], numbers[f"{kind.name}.w3_cm"]) for kind in KINDS}
+
+
+def fitted_numbers(maps: Maps, addresses: Addresses, from_fs: Sequence[float] = FIT_FROM_FS) -> list[Numbers]:
+    """Frequencies and dephasing times of the global fit and of the traces, for several models.
+
+    The first is quoted. Then come fits that begin elsewhere, and (last but one and last, only with more than
+    one beginning) the quoted fit above and below the diagonal, where the traces are left as quoted.
+    """
+    fits = list(fit_variants(maps, [k.w2_cm for k in KINDS], [k.dephasing_fs for k in KINDS], from_fs))
+    traces = [_trace_numbers(maps, addresses, begin_fs) for begin_fs in from_fs]
+    variants = [_global(map(both_signs, [fit] * 3, range(3))) | t for fit, t in zip(fits, traces, strict=True)]
+    if len(from_fs) > 1:
+        apart = [beats_apart(fits[0], n) for n in range(len(KINDS))]
+        variants += [_global(each) | traces[0] for each in zip(*apart, strict=True)]
+    return variants
+
+
+def replicas(maps: Maps, noise: NDArray[np.complexfloating], count: int, *, seed: int) -> Iterator[Maps]:
+    """Rephasing maps with as much noise again: that of another t2 and with another phase each time."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        order = rng.permutation(len(noise))
+        turn = np.exp(2j * np.pi * rng.random(len(noise)))[:, None, None]
+        yield Maps(
+            maps.t2_fs, maps.w1_cm, maps.w3_cm, maps.rephasing + turn * noise[order], maps.nonrephasing
+        )
+
+
+def noise_errors(
+    maps: Maps, noise: NDArray[np.complexfloating], count: int, *, beats: bool, addresses: Addresses | None = None
+) -> Numbers:
+    """Standard error of each number by noise, from `count` replicas of the maps.
+
+    `beats` says whether the maps hold enough t2 for beats; addresses of the traces stay the given ones.
+    """
+    found: list[Numbers] = []
+    for replica in replicas(maps, noise, count, seed=count):
+        numbers = diagonal_numbers(replica)
+        if beats:
+            numbers |= beating_numbers(replica)
+        if addresses is not None:
+            numbers |= fitted_numbers(replica, addresses, FIT_FROM_FS[:1])[0]
+        found.append(numbers)
+    return {name: float(np.std([each[name] for each in found], ddof=1)) for name in found[0]}
+
+
+# ---- inside ----
+
+
+def _global(beats: Iterator | Sequence) -> Numbers:
+    numbers: Numbers = {}
+    for kind, beat in zip(KINDS, beats, strict=True):
+        numbers[f"{kind.name}.frequency_cm"] = beat.w2_cm
+        numbers[f"{kind.name}.dephasing_fs"] = beat.dephasing_fs
+    return numbers
+
+
+def _trace_numbers(maps: Maps, addresses: Addresses, from_fs: float) -> Numbers:
+    """Each kind at its address, with the sign that beats there: below the diagonal it is negative."""
+    numbers: Numbers = {}
+    for kind in KINDS:
+        w1, w3 = addresses[kind.name]
+        sign = 1.0 if w3 >= w1 else -1.0
+        beat = fit_trace(trace_at(maps, w1, w3), sign * kind.w2_cm, kind.dephasing_fs, from_fs=from_fs).beats[0]
+        numbers[f"{kind.name}.trace_frequency_cm"] = abs(beat.w2_cm.value)
+        numbers[f"{kind.name}.trace_dephasing_fs"] = beat.dephasing_fs.value
+    return numbers
+
+
+def _centre_of_top(amplitude: NDArray[np.floating], maps: Maps) -> tuple[float, float]:
+    """Centre of gravity, in (w1, w3), of the connected region around the maximum."""
+    regions, _ = label(amplitude >= TOP * amplitude.max())
+    mine = regions == regions[np.unravel_index(int(np.argmax(amplitude)), amplitude.shape)]
+    weight = np.where(mine, amplitude, 0.0)
+    weight /= weight.sum()
+    return float(weight.sum(axis=1) @ maps.w1_cm), float(weight.sum(axis=0) @ maps.w3_cm)
