@@ -30,6 +30,7 @@ from ._engine_kernels import (
     N_RESERVED,
     N_STATE,
     NEGATIVE,
+    OVERFLOW,
     ROWS_FULL,
     STATUS,
     TOO_LATE,
@@ -176,7 +177,9 @@ class PhotonEngine:
         )
         self._state = np.zeros(N_STATE, np.int64)
         self._state[LAST_SYNC] = -1
-        self._reached = self._unfolded = 0
+        self._reached = self._unfolded = self._forgotten = 0
+        self._past: NDArray[np.int64] = np.zeros(channels + 1, np.int64)
+        """Photons of each detector, and late ones, in the bins that were forgotten."""
         self._folded: NDArray[np.uint64] = np.zeros(1, np.uint64)
         self._kernels: ModuleType = compiled if settings.kernels == "numba" else reference
 
@@ -203,6 +206,7 @@ class PhotonEngine:
         """
         if not len(sync) == len(dtime) == len(channel):
             raise ValueError("sync, dtime and channel need equal lengths")
+        sync = sync - self._forgotten if self._forgotten else sync
         events = readable(sync, np.int64), readable(dtime, np.uint16), readable(channel, np.uint8)
         for block in _blocks(len(sync)):
             part = events[0][block], events[1][block], events[2][block]
@@ -212,8 +216,38 @@ class PhotonEngine:
 
     def reach(self, sync: int) -> None:
         """Make the bins up to this sync number exist, photons or not: call it at the end of a run."""
-        self._grow_rows(sync - 1)
-        self._reached = max(self._reached, sync)
+        self._grow_rows(sync - 1 - self._forgotten)
+        self._reached = max(self._reached, sync - self._forgotten)
+
+    def forget_before(self, time_s: float) -> None:
+        """Forget trace and FLID bins and markers before a time (s), for a live view of a long run.
+
+        The properties and snapshots then begin at `kept_from_s`, which is that time or earlier: both kinds of
+        bin must begin there. Decays, photons and g2 are those of the whole measurement. Raises ValueError
+        where bins of bias are counted: they are told by sync numbers from the start.
+        """
+        if self.settings.bias is not None:
+            raise ValueError("an engine with bins of bias keeps the whole measurement")
+        plan, counts, state = self._plan, self._counts, self._state
+        both = math.lcm(plan.trace_syncs, plan.flid_syncs)
+        wanted = min(self.last_sync, int(time_s / self.settings.sync_period_s))
+        syncs = max(0, wanted) // both * both - self._forgotten
+        if syncs <= 0:
+            return
+        trace_rows, flid_rows = syncs // plan.trace_syncs, syncs // plan.flid_syncs
+        self._past[:-1] += counts.coarse[:flid_rows].sum(axis=0, dtype=np.int64)
+        self._past[-1] += counts.flid[:flid_rows, -1].sum(dtype=np.int64)
+        for table, rows in ((counts.trace, trace_rows), (counts.coarse, flid_rows), (counts.flid, flid_rows)):
+            _move_up(table, rows)
+        kept = counts.marker_sync[: state[N_MARKERS]] >= syncs
+        n_kept = int(kept.sum())
+        counts.marker_sync[:n_kept] = counts.marker_sync[: len(kept)][kept] - syncs
+        counts.marker_bits[:n_kept] = counts.marker_bits[: len(kept)][kept]
+        state[N_MARKERS] = n_kept
+        state[LAST_SYNC] -= syncs
+        state[OVERFLOW] -= syncs
+        self._reached = max(0, self._reached - syncs)
+        self._forgotten += syncs
 
     def drop_g2(self) -> None:
         """Count no more pairs; `g2` is None from here on."""
@@ -224,7 +258,12 @@ class PhotonEngine:
     @property
     def last_sync(self) -> int:
         """Sync number of the last record, overflows included; -1 before the first."""
-        return int(self._state[LAST_SYNC])
+        return int(self._state[LAST_SYNC]) + self._forgotten
+
+    @property
+    def kept_from_s(self) -> float:
+        """Time at which traces, FLID and markers begin: 0 unless something was forgotten."""
+        return self._forgotten * self.settings.sync_period_s
 
     @property
     def duration_s(self) -> float:
@@ -259,17 +298,18 @@ class PhotonEngine:
     @property
     def photons(self) -> NDArray[np.int64]:
         """Photons of each detector, late ones included, shape (detectors,); a copy."""
-        return self.coarse_trace.sum(axis=0, dtype=np.int64)
+        return self._past[:-1] + self.coarse_trace.sum(axis=0, dtype=np.int64)
 
     @property
     def late_photons(self) -> int:
         """Photons whose micro time lies beyond the last edge: in the traces, in no decay and no FLID bin."""
-        return int(self._counts.flid[:, -1].sum(dtype=np.int64))
+        return int(self._past[-1] + self._counts.flid[:, -1].sum(dtype=np.int64))
 
     @property
     def marker_sync(self) -> NDArray[np.int64]:
         """Sync numbers of the markers, shape (markers,)."""
-        return self._counts.marker_sync[: self._state[N_MARKERS]]
+        stored = self._counts.marker_sync[: self._state[N_MARKERS]]
+        return stored + self._forgotten if self._forgotten else stored
 
     @property
     def marker_bits(self) -> NDArray[np.uint8]:
@@ -300,10 +340,10 @@ class PhotonEngine:
             self.duration_s,
             self.photons,
             self.trace_bin_s,
-            trace_from * self.trace_bin_s,
+            self.kept_from_s + trace_from * self.trace_bin_s,
             trace[trace_from:].copy(),
             self.flid_bin_s,
-            flid_from * self.flid_bin_s,
+            self.kept_from_s + flid_from * self.flid_bin_s,
             histograms[flid_from:].copy(),
             self.decay,
             self.settings.resolution_ps,
@@ -318,7 +358,7 @@ class PhotonEngine:
         return decays.reshape(self._bias_rows + 1, self.settings.channels, MICRO_TIMES)
 
     def _rows(self, syncs: int) -> int:
-        return (max(self._reached, self.last_sync + 1) + syncs - 1) // syncs
+        return (max(self._reached, int(self._state[LAST_SYNC]) + 1) + syncs - 1) // syncs
 
     def _count(self, kernel: Callable[..., int], *records: NDArray[np.generic]) -> None:
         first = 0
@@ -328,7 +368,7 @@ class PhotonEngine:
                 self._make_room()
         if self.last_sync >= self._plan.longest_syncs:
             raise ValueError(_REFUSALS[TOO_LATE].format(self.last_sync, self.settings))
-        self._grow_rows(self.last_sync)
+        self._grow_rows(int(self._state[LAST_SYNC]))
         self._unfolded += len(records[0])
         if self._unfolded > _FOLD_AT:  # before a cell of the decays can overflow
             self._unfolded = 0
@@ -373,6 +413,13 @@ _REFUSALS = {
 def warm_up(settings: EngineSettings) -> None:
     """Compile the kernels for these settings, or load what was compiled: before the first photons come."""
     PhotonEngine(settings).feed(np.array([0], np.uint32))
+
+
+def _move_up(table: NDArray[np.uint32], rows: int) -> None:
+    """Take the first rows of a table away in its place; empty ones come at its end."""
+    left = max(0, len(table) - rows)
+    table[:left] = table[len(table) - left :]
+    table[left:] = 0
 
 
 def _bias_tables(bias: BiasBins | None) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:

@@ -2,8 +2,8 @@
 
     python benchmarks/guardian.py [--repeat 5]
 
-The instruments are emulated in a process of their own in real time, and a run in another process uses them through
-the same drivers as on a rig. What the bench then shows (light, cell, stage) is timed from the signal on.
+The instruments are emulated in a process of their own in real time, and a run in another process uses them
+through the same drivers as on a rig. What the bench then shows (light, cell, stage) is timed from the signal.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STAGE_MOVING = ("confocal_scan", "stage_moving", ())
 
 
 def served_station(folder: Path) -> Path:
-    """A station file whose instruments are those of `qdlab emulate station` at free ports of this computer."""
+    """A station file whose instruments are those of `qdlab emulate station`, at free ports."""
     with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
         port, stage_port = first.getsockname()[1], second.getsockname()[1]
     text = locate("confocal_simulated").read_text(encoding="utf-8")

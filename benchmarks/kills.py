@@ -2,9 +2,9 @@
 
     python benchmarks/kills.py [--kills 50] [--seed 1]
 
-Each run is a process of its own on the twin. It says on its standard output what it has confirmed (words of the
-counter, records of the potentiostat); after the kill the run is recovered as `qdlab recover` does, and its
-words are compared one by one with those of a run of the same seed that nobody killed.
+Each run is a process of its own on the twin. It says on its standard output what it has confirmed (words of
+the counter, records of the potentiostat); after the kill the run is recovered as `qdlab recover` does, and
+its words are compared one by one with those of a run of the same seed that nobody killed.
 """
 
 from __future__ import annotations

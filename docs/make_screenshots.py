@@ -2,7 +2,7 @@
 
     python docs/make_screenshots.py [SCENE ...] [--out docs/images]
 
-Every scene leaves gui_SCENE.png of 1600 x 1000 pixels; without names all scenes are played, in about a minute.
+Every scene leaves gui_SCENE.png of 1600 x 1000 pixels; without names all are played, in about a minute.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from qdlab.procedures.config import locate
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1600, 1000)
-COLOURS = 192
+EXACT_COLOURS = 128
 LIMIT_S = 120.0
 SHORT = {"hold_s": 10.0, "cycles": 2, "scan_rate_v_s": 0.4}
 
@@ -55,7 +55,7 @@ class Session:
     def open(self, station: str | None = None) -> LabWindow:
         """A window of the pictures' size, with its station connected."""
         window = LabWindow(station)
-        window.options.out.setText(str(self.folder / "runs"))
+        window.options.out.setText("runs")
         window.show()
         window.resize(*SIZE)
         wait_until(lambda: connected(window))
@@ -65,7 +65,9 @@ class Session:
     def show_tab(self, kind: type[QtWidgets.QWidget], **values: object) -> None:
         """Show a tab, with these values in its form, as the rig judges them."""
         window = self.window
-        window.tabs.setCurrentIndex(next(k for k in range(window.tabs.count()) if isinstance(window.tabs.widget(k), kind)))
+        window.tabs.setCurrentIndex(
+            next(k for k in range(window.tabs.count()) if isinstance(window.tabs.widget(k), kind))
+        )
         window.form.set_values(values)
         judged(window)
 
@@ -92,11 +94,9 @@ class Session:
         """Write gui_NAME.png."""
         shown = widget or self.window
         settle(0.3)
-        with tempfile.TemporaryDirectory() as folder:
-            whole = Path(folder) / "whole.png"
-            assert shown.grab().save(str(whole))
-            image = Image.open(whole).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
         path = self.images / f"gui_{name}.png"
+        assert shown.grab().save(str(path))
+        image = with_palette(Image.open(path).convert("RGB"))
         image.save(path, optimize=True)
         print(f"{path.name}: {image.width} x {image.height}, {path.stat().st_size / 1e3:.0f} kB")
 
@@ -129,15 +129,15 @@ def form(session: Session) -> None:
 def live(session: Session) -> None:
     """A voltammetry-FLID run in its second cycle, another one waiting."""
     session.show_tab(VoltammetryFlidTab, **SHORT)
-    session.run(speed="6", until=0.72)
+    session.run(speed="4", until=0.66)
     session.window.form.title.setText("The same dot once more")
     session.window.form.queue()
     settle(0.5)
     session.picture("live")
     waiting = session.window.queue.waiting
     session.window.queue.remove(waiting[0])
-    session.window.queue.running.procedure.rig.clock.set_speed(float("inf")) if False else None
     session.end_run()
+    session.window.form.load("cv_flid")
 
 
 def result(session: Session) -> None:
@@ -181,14 +181,20 @@ def station(session: Session) -> None:
     assert monitor is not None
     for role, verb, arguments in LIGHT_ON:
         monitor.command(role, verb, **arguments).result(LIMIT_S)
-    window.resizeDocks([window.docks["Station"], window.docks["Queue"]], [840, 60], QtCore.Qt.Orientation.Vertical)
-    settle(1.5)
+    wait_until(lambda: monitor.snapshot().roles["potentiostat"].words.get("cell", "").startswith("on"))
+    window.docks["Queue"].hide()
+    settle(1.0)
     session.picture("station")
     monitor.make_safe().result(LIMIT_S)
-    window.resizeDocks([window.docks["Station"], window.docks["Queue"]], [640, 260], QtCore.Qt.Orientation.Vertical)
+    window.docks["Queue"].show()
 
 
-LIGHT_ON: tuple[tuple[str, str, dict[str, object]], ...] = ()
+LIGHT_ON: tuple[tuple[str, str, dict[str, object]], ...] = (
+    ("stage", "move_to", {"x_um": 98.95, "y_um": 99.81, "z_um": 100.0}),
+    ("laser", "set_pulses", {"repetition_rate_hz": 2.5e6, "intensity": 0.3}),
+    ("laser", "unlock", {}),
+    ("potentiostat", "hold", {"potential_v": -1.5}),
+)
 
 
 def runs(session: Session) -> None:
@@ -197,7 +203,9 @@ def runs(session: Session) -> None:
     window = session.window
     window.docks["Runs"].raise_()
     wait_until(lambda: len(window.runs.model.paths) >= 2)
-    paths = sorted(path for path in window.runs.model.paths if "cv" in path.name or "voltammetry" in path.name)
+    paths = sorted(
+        path for path in window.runs.model.paths if "cv" in path.name or "voltammetry" in path.name
+    )
     window.runs.select(paths[-1])
     settle(0.5)
     session.picture("runs")
@@ -283,7 +291,9 @@ def connected(window: LabWindow) -> bool:
     """Whether the window holds every instrument of its station."""
     monitor = window.station_area.monitor
     snapshot = monitor and monitor.snapshot()
-    return bool(snapshot) and snapshot.holder == "monitor" and all(r.connected for r in snapshot.roles.values())
+    return (
+        bool(snapshot) and snapshot.holder == "monitor" and all(r.connected for r in snapshot.roles.values())
+    )
 
 
 def settle(seconds: float) -> None:
@@ -304,6 +314,23 @@ def wait_until(done: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def with_palette(image: Image.Image) -> Image.Image:
+    """The image in 256 colours: its most frequent ones as they are, and as many that stand for the others."""
+    counted = image.getcolors(image.width * image.height)
+    assert counted is not None
+    colours = [colour for _, colour in sorted(counted, reverse=True)]
+    palette = Image.new("P", (1, 1))
+    entries = [value for colour in colours[:EXACT_COLOURS] for value in colour]
+    if others := colours[EXACT_COLOURS:]:
+        line = Image.new("RGB", (len(others), 1))
+        line.putdata(others)
+        found = line.quantize(256 - EXACT_COLOURS).getpalette()
+        assert found is not None
+        entries += found[: 3 * (256 - EXACT_COLOURS)]
+    palette.putpalette(entries)
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
 def make(scenes: list[str], images: Path) -> None:
     """Play these scenes."""
     app = QtWidgets.QApplication.instance() or QtWidgets.QApplication(sys.argv[:1])
@@ -314,12 +341,15 @@ def make(scenes: list[str], images: Path) -> None:
         QtCore.QSettings.setDefaultFormat(ini)
         QtCore.QSettings.setPath(ini, QtCore.QSettings.Scope.UserScope, str(Path(folder) / "settings"))
         theme.apply("light")
-        session = Session(Path(folder), images)
+        session = Session(Path(folder), images.absolute())
+        before = Path.cwd()
+        os.chdir(folder)
         try:
             for name in scenes:
                 SCENES[name](session)
         finally:
             session.close()
+            os.chdir(before)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from .processes import birth_of
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -109,54 +111,3 @@ def _read(file: BinaryIO) -> Owner | None:
         return Owner(**fields, program=program and (int(program[0]), str(program[1])))
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):  # empty, or not ours
         return None
-
-
-def birth_of(pid: int) -> str:
-    """When a process began, as the operating system tells it; empty when there is none or it does not tell.
-
-    Together with the id it names one process for good, where ids alone are used again.
-    """
-    if sys.platform == "win32":
-        return _windows_birth(pid)
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
-
-
-def end_program(program: tuple[int, str]) -> bool:
-    """End a program by force if it is still the one that was noted; whether it was."""
-    import signal
-
-    pid, birth = program
-    if not birth or birth_of(pid) != birth:
-        return False
-    try:
-        os.kill(pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
-    except OSError:
-        return False
-    return True
-
-
-if sys.platform == "win32":
-    import ctypes
-    from ctypes import wintypes
-
-    _QUERY = 0x1000  # PROCESS_QUERY_LIMITED_INFORMATION
-    _kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-    _kernel.OpenProcess.restype = wintypes.HANDLE
-
-    def _windows_birth(pid: int) -> str:
-        handle = _kernel.OpenProcess(_QUERY, False, pid)
-        if not handle:
-            return ""
-        try:
-            times = [wintypes.FILETIME() for _ in range(4)]
-            code = wintypes.DWORD()
-            _kernel.GetExitCodeProcess(wintypes.HANDLE(handle), ctypes.byref(code))
-            told = _kernel.GetProcessTimes(wintypes.HANDLE(handle), *map(ctypes.byref, times))
-        finally:
-            _kernel.CloseHandle(wintypes.HANDLE(handle))
-        still_active = 259
-        alive = told and code.value == still_active
-        return str(times[0].dwHighDateTime << 32 | times[0].dwLowDateTime) if alive else ""

@@ -76,6 +76,8 @@ class Comparison(QtWidgets.QWidget):
         assert top is not None
         side.hide()
         top.setSectionResizeMode(QtWidgets.QHeaderView.ResizeMode.Stretch)
+        top.setDefaultAlignment(QtCore.Qt.AlignmentFlag.AlignLeft | QtCore.Qt.AlignmentFlag.AlignVCenter)
+        top.setTextElideMode(QtCore.Qt.TextElideMode.ElideRight)
         head = QtWidgets.QHBoxLayout()
         head.addWidget(self.message, 1)
         head.addWidget(QtWidgets.QLabel("coloured by"))
@@ -162,7 +164,7 @@ def _show_scaling(plot: FlidMap, opened: OpenedRun) -> None:
     result = getattr(opened.analysis, "result", None)
     scaling, auger = getattr(result, "scaling", None), getattr(result, "auger_ratio", None)
     if scaling is not None and auger is not None:
-        told = f"scaling law, γA/γ0 = {auger.value:.2f} ± {auger.error:.2f}"
+        told = f"γA/γ0 = {auger.value:.2f} ± {auger.error:.2f}"
         plot.show_scaling(scaling.lifetime_ns, scaling.rate_hz, told)
 
 

@@ -60,7 +60,7 @@ class ExperimentForm(QtWidgets.QWidget):
         super().__init__(parent)
         self.experiments, self._options = experiments, options
         self.experiment: Experiment | None = None
-        self.source = ""
+        self.source, self._path = "", Path()
         self.parameters: dict[str, Parameter] = {}
         self.fields: dict[str, QtWidgets.QLineEdit | QtWidgets.QComboBox] = {}
         self._pool = ThreadPoolExecutor(1, "preflight")
@@ -82,7 +82,8 @@ class ExperimentForm(QtWidgets.QWidget):
         from ..procedures.config import locate
         from ..procedures.experiment import experiment_of, load_experiment
 
-        about, _ = load_experiment(locate(source))
+        self._path = locate(source)
+        about, _ = load_experiment(self._path)
         self.experiment, procedure = experiment_of(about, {})
         self.source, self.parameters = source, procedure.parameter_objects()
         self._fill()
@@ -306,7 +307,8 @@ class ExperimentForm(QtWidgets.QWidget):
         verdicts, n = done.result()
         plans = [verdict.plan for verdict in verdicts if verdict.plan is not None]
         if len(plans) < len(verdicts):
-            self._tell(next(v.reason for v in verdicts if v.plan is None), allowed=False)
+            reason = next(v.reason for v in verdicts if v.plan is None)
+            self._tell(reason.removeprefix(f"{self._path}: "), allowed=False)
             return
         scale = n / len(plans)
         parts = [

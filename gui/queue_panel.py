@@ -109,9 +109,11 @@ class QueuePanel(QtWidgets.QWidget):
         self.hold.setText("Held" if self.queue.held else "Hold")
 
     def _tell_progress(self, job: Job) -> None:
+        paused = job.progress is not None and bool(job.progress.paused)
         left = "" if job.left_s is None else f", {duration(job.left_s)}"
         if job in self.queue.jobs and (item := self.table.item(self.queue.jobs.index(job), 2)):
-            item.setText(f"{job.fraction * 100:.0f} %{left}")
+            item.setText("paused" if paused else f"{job.fraction * 100:.0f} %{left}")
+            item.setForeground(QtGui.QColor(theme.current().warning if paused else theme.current().accent))
 
     def _move(self, by: int) -> None:
         jobs = self.chosen()

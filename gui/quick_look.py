@@ -174,7 +174,8 @@ class QuickLook(QtWidgets.QWidget):
         if opened is not self.opened:
             return
         nothing = "nothing was recorded that could be analyzed"
-        self.numbers.setPlainText(printed(opened.analysis) if opened.analysis else nothing)
+        self.numbers.setPlainText(printed(opened.analysis).strip() if opened.analysis else nothing)
+        self.numbers.moveCursor(QtGui.QTextCursor.MoveOperation.Start)
         self.shown.emit(opened)
 
     def _tell_status(self, status: str, reason: str) -> None:

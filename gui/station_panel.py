@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy import QtCore, QtWidgets
 
-from .station.card import RoleCard, button, say, told_label
+from .station.card import Elided, RoleCard, button
 from .station.cards import card_of
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class StationPanel(QtWidgets.QWidget):
         super().__init__(parent)
         self.monitor = monitor
         self.cards: dict[str, RoleCard] = {}
-        self.name = told_label()
-        self.holder = told_label(faint=True)
+        self.name, self.holder = Elided(faint=False), Elided()
+        self.name.setStyleSheet("font-weight: bold")
         self.safe = button("Everything safe", self.make_safe, tip="light off, cell off, stage stopped")
         self.alarm = QtWidgets.QLabel(wordWrap=True)
         self.alarm.setProperty("verdict", "bad")
@@ -47,9 +47,9 @@ class StationPanel(QtWidgets.QWidget):
         """Show how the station is now."""
         snapshot = self.monitor.snapshot()
         mine = snapshot.holder == "monitor"
-        self.name.setText(f"<b>{snapshot.station}</b>")
+        self.name.show_text(snapshot.station)
         phase = f": {snapshot.phase}" if snapshot.phase else ""
-        say(self.holder, HELD_BY[snapshot.holder] + phase)
+        self.holder.show_text(HELD_BY[snapshot.holder] + phase)
         for role, state in snapshot.roles.items():
             self.cards[role].show_state(state, mine=mine)
         self.alarm.setText(snapshot.alarm)
@@ -76,9 +76,12 @@ class StationPanel(QtWidgets.QWidget):
 
     def _lay_out(self) -> None:
         head = QtWidgets.QHBoxLayout()
-        head.addWidget(self.name)
-        head.addWidget(self.holder)
-        head.addStretch(1)
+        head.setContentsMargins(0, 0, 6, 0)
+        told = QtWidgets.QVBoxLayout()
+        told.setSpacing(0)
+        told.addWidget(self.name)
+        told.addWidget(self.holder)
+        head.addLayout(told, 1)
         head.addWidget(self.safe)
         alarm = QtWidgets.QHBoxLayout()
         alarm.addWidget(self.alarm, 1)

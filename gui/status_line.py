@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy import QtWidgets
+from qtpy import QtCore, QtWidgets
 
 from .run_queue import Job, RunQueue
 from .words import duration
@@ -17,14 +17,15 @@ class StatusLine(QtWidgets.QWidget):
         self.label = QtWidgets.QLabel("ready")
         self.bar = QtWidgets.QProgressBar()
         self.bar.setMaximum(1000)
-        self.bar.setFixedWidth(260)
+        self.bar.setFixedWidth(220)
+        self.bar.setTextVisible(False)
         self.left = QtWidgets.QLabel()
         self.left.setMinimumWidth(190)
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(10, 2, 10, 2)
         layout.addWidget(self.label, 1)
         layout.addWidget(self.left)
-        layout.addWidget(self.bar)
+        layout.addWidget(self.bar, 0, QtCore.Qt.AlignmentFlag.AlignVCenter)
         queue.progressed.connect(self._tell)
         queue.changed.connect(self._renew)
         self.bar.hide()
@@ -40,7 +41,8 @@ class StatusLine(QtWidgets.QWidget):
         doing = progress.paused or progress.phase or "connecting"
         self.label.setText(f"run {job.number}: {doing}   {progress.told}")
         self.bar.setValue(round(1000 * job.fraction))
-        self.left.setText("" if job.left_s is None else f"{duration(job.left_s)} left")
+        left = "" if job.left_s is None else f", {duration(job.left_s)} left"
+        self.left.setText(f"{100 * job.fraction:.0f} %{left}")
 
     def _renew(self) -> None:
         running = self._queue.running is not None

@@ -137,6 +137,13 @@ def pen(colour: str, width_px: float = LINE_PX, *, dashed: bool = False) -> QtGu
     return pg.mkPen(colour, width=width_px, style=style)
 
 
+def text_width_px(text: str) -> int:
+    """How wide a text is in the font of axes' names."""
+    font = QtGui.QFont()
+    font.setPointSize(FONT_PT)
+    return QtGui.QFontMetrics(font).horizontalAdvance(text)
+
+
 def style_plot(item: pg.PlotItem) -> None:
     """Give axes, labels, title and background of a plot the colours and fonts of the current theme."""
     theme = current()
@@ -171,6 +178,7 @@ def _palette(theme: Theme) -> QtGui.QPalette:
         "HighlightedText": theme.panel,
         "Link": theme.accent,
         "BrightText": theme.bad,
+        **dict.fromkeys(("Light", "Midlight", "Mid", "Dark"), theme.line),  # edges of tabs and of bars
     }
     palette = QtGui.QPalette()
     for role, colour in roles.items():
@@ -214,8 +222,7 @@ QCheckBox::indicator { width: 14px; height: 14px; border: 1px solid %(faint)s; b
 QCheckBox::indicator:checked { background: %(accent)s; border: 1px solid %(accent)s; }
 QTabBar::tab { padding: 7px 16px; }
 QTabBar::tab:selected { color: %(accent)s; }
-QProgressBar { border: 1px solid %(line)s; border-radius: 4px; text-align: center;
-    background: %(panel)s; min-height: 18px; }
+QProgressBar { border: 1px solid %(line)s; border-radius: 4px; background: %(panel)s; max-height: 12px; }
 QProgressBar::chunk { background: %(accent)s; border-radius: 3px; }
 QToolTip { background: %(panel)s; color: %(text)s; border: 1px solid %(line)s; padding: 3px; }
 """

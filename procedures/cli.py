@@ -62,7 +62,10 @@ def run(
 
 @app.command()
 def analyze(
-    file: Annotated[Path, typer.Argument(help="A run file, a .ptu, or a CHI text file.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A run file, a .ptu, a .wt5, a NeXus file, a PyCMDS .data, or a CHI text file."),
+    ],
     json: Annotated[Path | None, typer.Option("--json", help="Write the results as one JSON object.")] = None,
     figure: Annotated[
         Path | None, typer.Option("--figure", help="Draw the results into this PNG, SVG or PDF.")
@@ -75,7 +78,12 @@ def analyze(
 
 
 @app.command()
-def show(file: Annotated[Path, typer.Argument(help="A run file, a .ptu, or a CHI text file.")]) -> None:
+def show(
+    file: Annotated[
+        Path,
+        typer.Argument(help="A run file, a .ptu, a .wt5, a NeXus file, a PyCMDS .data, or a CHI text file."),
+    ],
+) -> None:
     """Show what is in a file, in a page."""
     from .cli_files import show_file
 
@@ -84,9 +92,9 @@ def show(file: Annotated[Path, typer.Argument(help="A run file, a .ptu, or a CHI
 
 @app.command()
 def export(
-    file: Annotated[Path, typer.Argument(help="A run file or a .ptu.")],
+    file: Annotated[Path, typer.Argument(help="A run file, a .ptu, or a file of spectra.")],
     out: Annotated[Path, typer.Argument(help="The file (csv: the folder) to write; must not exist.")],
-    to: Annotated[str, typer.Option("--to", help="photon-hdf5, ptu, or csv.")],
+    to: Annotated[str, typer.Option("--to", help="photon-hdf5, ptu, wt5, nexus, or csv.")],
     tttr_mode: Annotated[int, typer.Option("--tttr-mode", help="For ptu: 2 or 3.")] = 3,
 ) -> None:
     """Write a recording in another format."""

@@ -121,6 +121,9 @@ def _report(console: Console, outcome: RunOutcome) -> None:
     from .analyses import analyze_run
 
     run = read_run_file(outcome.path)
+    if run.photons is not None and not run.photons.n_photons:
+        console.print("no photons were recorded: nothing to analyze")
+        return
     try:
         result = analyze_run(run)
     except FileFormatError as error:

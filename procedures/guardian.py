@@ -2,8 +2,8 @@
 
 `execute_run` starts it for stations whose instruments outlive the run's process. The run's heartbeat comes
 through a pipe that the operating system closes when the run's process ends, however it ends. A run that ends
-in order says so and the guardian goes; one that is silent for SILENCE_S is ended by force first, since it
-holds the instruments.
+in order says so and the guardian goes; one that stands still or hangs is ended by force first, since it holds
+the instruments.
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ..formats.processes import end_process, processor_s_of
 from ..instruments.base import InstrumentError
 from .errors import QdlabError, RefusedError
 from .station import Station
 
 BEAT_S = 0.1
 SILENCE_S = 1.2
-"""A run that has not been heard for so long hangs."""
+"""A run that has not been heard for so long, and has spent no processor time meanwhile, stands still."""
+HANG_S = 20.0
+"""One that works but has not been heard for so long hangs; compiling and slow disks take a few seconds."""
+STILL_S = 1e-3
+"""Less processor time than this is none."""
 _LOOK_S = 0.1
 _LOCKS_FREE_S = 2.0
 BEAT, SAFE, UNSAFE = b".", b"S", b"U"
@@ -39,7 +44,8 @@ READY = b"R"
 class Heartbeat:
     """What comes through the pipe, read by a thread of its own."""
 
-    def __init__(self, pipe: int) -> None:
+    def __init__(self, pipe: int, run_pid: int) -> None:
+        self._run_pid = run_pid
         self._changed = threading.Condition()
         self._heard = False
         self._end = b""
@@ -50,16 +56,26 @@ class Heartbeat:
 
         A look that comes late itself tells nothing: then the whole computer stood still, or slept.
         """
-        silent_s = 0.0
-        while silent_s < SILENCE_S:
+        silent_s, spent_s = 0.0, processor_s_of(self._run_pid)
+        while silent_s < HANG_S:
+            if silent_s >= SILENCE_S and self._stands_still(spent_s):
+                break
             asked_s = time.monotonic()
             with self._changed:
                 heard = self._changed.wait_for(lambda: self._end or self._heard, _LOOK_S)
                 end, self._heard = self._end, False
             if end:
                 return {SAFE: "", UNSAFE: "the run could not make it safe"}.get(end, "the run's process died")
-            silent_s = 0.0 if heard else silent_s + min(time.monotonic() - asked_s, 2 * _LOOK_S)
+            if heard:
+                silent_s, spent_s = 0.0, processor_s_of(self._run_pid)
+            else:
+                silent_s += min(time.monotonic() - asked_s, 2 * _LOOK_S)
         return "the run's process hangs"
+
+    def _stands_still(self, before_s: float | None) -> bool:
+        """Whether the run has spent no processor time since it was last heard."""
+        now_s = processor_s_of(self._run_pid)
+        return now_s is not None and before_s is not None and now_s - before_s < STILL_S
 
     def _listen(self, pipe: int) -> None:
         end = b"EOF"
@@ -110,7 +126,7 @@ def make_safe_now(
 def guard(station: Station, run_pid: int, pipe: int, log: Path) -> int:
     """Watch one run to its end; returns 1 when something may still be on."""
     station.warm_up()
-    heartbeat = Heartbeat(pipe)
+    heartbeat = Heartbeat(pipe, run_pid)
     os.write(sys.stdout.fileno(), READY)
     why = heartbeat.wait_for_end()
     if not why:
@@ -140,14 +156,6 @@ def _wait_for_locks(station: Station) -> None:
                 return
         except RefusedError:
             threading.Event().wait(0.02)
-
-
-def end_process(pid: int) -> None:
-    """End a process by force; does nothing when it has ended."""
-    try:
-        os.kill(pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
-    except OSError:
-        return
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -15,6 +15,8 @@ from ..instruments.photon_counter import PhotonCounter
 
 LARGEST_PAIR_RATE_HZ = 5e7
 """Photon pairs per second, of all detectors, that are counted live at most; the run file has them all."""
+KEPT_S = 600.0
+"""Traces and FLID bins are kept for so long; views count them into bounded tables of their own meanwhile."""
 _ABOUT_TIME_ZERO_NS = 2.0  # where micro-time bins are narrowest; time zero itself is fitted afterwards
 
 
@@ -52,11 +54,14 @@ class LivePhotons:
             if engine.g2 and rate_hz**2 * engine.g2.window_s > LARGEST_PAIR_RATE_HZ:
                 engine.drop_g2()
             engine.feed(words)
+            if engine.duration_s > engine.kept_from_s + 1.5 * KEPT_S:  # seldom: what is kept is moved
+                engine.forget_before(engine.duration_s - KEPT_S)
 
     def snapshot(self, last_s: float = 60.0, *, since_s: float = math.inf) -> EngineSnapshot | None:
         """Copies of what was counted so far, of traces and FLID the last `last_s` seconds; from any thread.
 
-        More of them where they are to reach back to the time `since_s`. None before the first start.
+        More of them where they are to reach back to the time `since_s`, but no further than `KEPT_S` in a
+        long run. None before the first start.
         """
         with self._lock:
             if self._engine is None:

@@ -28,6 +28,7 @@ class PumpProbe(CoherenceProcedure):
     """
 
     kind = "pump_probe"
+    pausable = True
     DATA_COLUMNS: ClassVar[list[str]] = ["t2 (fs)", "Measured t2 (fs)", "Change", "Probe counts"]
 
     t2_start_fs: float = exact_float("First t2", units="fs", default=0.0, minimum=-1e6, maximum=1e7)

@@ -130,7 +130,7 @@ class RunRecord:
             self._early.start()
 
     def _write_words(self, content: memoryview) -> None:
-        """Write whole words, and none behind a gap; what a full disk takes of them in part is cut off again."""
+        """Write whole words, none behind a gap; what a full disk takes of them in part is cut off again."""
         if self.refusal is not None:
             raise self.refusal
         whole = 4 * self.confirmed_words

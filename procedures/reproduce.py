@@ -7,30 +7,19 @@ and with what was planted, by the same estimator. A row that misses is shown as 
 
 from __future__ import annotations
 
-import json
 import math
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from ..analysis.antibunching import counted_pairs, pair_counter, zero_over_lagging
 from ..analysis.scaling import Ratio
-from ..formats.run_file import read_run_file
 from ..sim.physics.detection import TICKS_PER_S
 from ..sim.physics.photons import DotPhotons
-from .analyses import analyze_run
+from .comparison import Row, Study
 from .errors import QdlabError
 from .planted import Planted
-from .run import execute_run, prepare_run
 
-PULL_LIMIT = 3.0
-"""A found value may lie so many of its standard errors from the planted one."""
-PAPER_LIMIT = 2.0
-"""And so many combined standard deviations from the paper's."""
 G2_TRUTH_S = 2500.0
 """Planted g2(0) is that of so long a record straight from the dot, without card, cell and files."""
 
@@ -64,75 +53,6 @@ ONE_EXPONENTIAL = "one exponential, maximum likelihood"
 RAW = "background included"
 NET = "background subtracted"
 WINDOW = "zero peak over first three lagging, ±T/2, background included"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One quantity of the paper: what it says, what was planted, what was found, and how."""
-
-    figure: str
-    quantity: str
-    unit: str
-    paper: float | None
-    paper_err: float | None
-    """None where the paper gives none: shown, not checked."""
-    planted: float
-    found: float
-    error: float
-    estimator: str
-    below: bool = False
-    """The paper only says that the quantity is below `paper`."""
-
-    @property
-    def pull(self) -> float:
-        """Found minus planted, in standard errors."""
-        return (self.found - self.planted) / self.error
-
-    @property
-    def from_paper(self) -> float | None:
-        """Found minus the paper's, in combined standard deviations; None where the paper gives no error."""
-        if self.paper is None or self.paper_err is None:
-            return None
-        deviation = (self.found - self.paper) / math.hypot(self.error, self.paper_err)
-        return max(0.0, deviation) if self.below else deviation
-
-    @property
-    def agrees(self) -> bool:
-        """Whether it is within both limits; a value that was not found does not agree."""
-        near_paper = self.from_paper is None or abs(self.from_paper) <= PAPER_LIMIT
-        return bool(math.isfinite(self.pull) and abs(self.pull) <= PULL_LIMIT and near_paper)
-
-
-@dataclass(frozen=True)
-class Study:
-    """Where the runs go, how long they are, and who watches."""
-
-    out: Path
-    seed: int
-    quick: bool
-    tell: Callable[[str], None]
-
-    def run(self, experiment: str, sample: str, **parameters: object) -> Any:
-        """One run of a shipped experiment, analyzed; returns (run file, analysis)."""
-        self.tell(f"{experiment} on {sample}")
-        run = prepare_run(
-            experiment,
-            out=self.out,
-            overrides=[f"{key}={value}" for key, value in parameters.items()],
-            seed=self.seed,
-            speed=math.inf,
-            sample=sample,
-        )
-        outcome = execute_run(run, lambda procedure: None, threading.Event())
-        if outcome.status != "finished":
-            raise QdlabError(f"{experiment} on {sample} ended as {outcome.status}: {outcome.reason}")
-        analysis = analyze_run(read_run_file(outcome.path))
-        analysis.draw(outcome.path.with_suffix(".png"))
-        return outcome.path, analysis
-
-    def seconds(self, whole: float) -> float:
-        """A duration, a third of it when in a hurry."""
-        return round(whole / 3) if self.quick else whole
 
 
 def reproduce_morozov(study: Study) -> list[Row]:
@@ -228,11 +148,3 @@ def planted_g2_zero(planted: Planted, interface_v: float) -> Ratio:
     if found is None:
         raise QdlabError(f"the dot gives no photon pairs at {interface_v:g} V")
     return found
-
-
-def write_rows(rows: list[Row], path: Path) -> None:
-    """Write all rows, with what follows from them, as JSON."""
-    told = [
-        {**asdict(row), "pull": row.pull, "from_paper": row.from_paper, "agrees": row.agrees} for row in rows
-    ]
-    path.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

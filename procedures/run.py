@@ -142,8 +142,8 @@ def _make_run_file(procedure: RigProcedure) -> Path:
     record = procedure.record
     if record.refusal is not None:
         raise DiskFullError(
-            f"{procedure.status_reason}; what was recorded is whole in {record.folder}: free space, then make "
-            f"its run file with: qdlab recover {record.folder}"
+            f"{procedure.status_reason}; what was recorded is whole in {record.folder}: free space, then "
+            f"make its run file with: qdlab recover {record.folder}"
         )
     return write_run_file(record.folder, record.packing)
 

@@ -249,7 +249,8 @@ class ShaperCalibration(CoherenceProcedure):
         return _panel(self.rig)
 
     def _levels(self, known: LcosCalibration) -> NDArray[np.int64]:
-        return np.arange(0, known.levels, self.level_step)
+        """Every so many, and the last one, so that no phase is extrapolated."""
+        return np.unique(np.append(np.arange(0, known.levels, self.level_step), known.levels - 1))
 
     def _first_columns(self, known: LcosCalibration) -> NDArray[np.int64]:
         return np.arange(self.line_step, known.columns - self.line_columns - self.line_step, self.line_step)

@@ -13,12 +13,14 @@ from ..analysis.twodes.phase_cycling import Scheme, scheme
 from ..analysis.twodes.scan import Block, ScanPlan, TwoDScanData
 from ..analysis.twodes.spectra import Maps, RotatingFrame
 from ..analysis.twodes.units import FS_PER_CM
+from ..formats.nexus_data import nexus_entry
 from ..instruments.pulse_shaper import BLANK
 from .coherence_procedure import MOVE_S, CoherenceProcedure
 from .errors import RefusedError
 from .parameters import choice, count, exact_float
 from .rig import Rig
 from .rig_procedure import Plan
+from .spectra import maps_as_gridded
 
 PHASE = "2D scan"
 
@@ -91,6 +93,7 @@ class TwoDScan(CoherenceProcedure):
                     counts[i, j] = self.spectrum(train, PHASE)[self._pixels]
                     times[i, j] = self.rig.clock.now()
             self._keep(float(t2), measured_fs, lo, counts, times)
+        self._keep_maps()
 
     # ---- live ----
 
@@ -157,6 +160,12 @@ class TwoDScan(CoherenceProcedure):
         self.record.write_header()
         with self._lock:
             self._scan = TwoDScanData(plan)
+
+    def _keep_maps(self) -> None:
+        """Store the maps as NXdata, for viewers that open the run file as it is."""
+        maps = self.live_series()
+        assert maps is not None
+        self.record.add_group("maps", nexus_entry(maps_as_gridded(maps)))
 
     def _t1_order(self, number: int) -> Iterator[int]:
         order = np.arange(self.t1_points)

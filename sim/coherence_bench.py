@@ -19,6 +19,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property, partial
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -67,13 +68,35 @@ class Blank:
 
     def signal_field(
         self, pump: Sequence[Pulse], probe: Pulse, wavenumber_cm: NDArray[np.float64]
-    ) -> NDArray[np.complex128]:
+    ) -> NDArray[np.complexfloating]:
         """No field."""
         return np.zeros(len(wavenumber_cm), np.complex128)
 
     def truth(self) -> dict[str, Any]:
         """Nothing planted."""
         return {}
+
+
+class OnDemand:
+    """A sample whose responses are computed when light first falls on it: seconds for thousands of dimers."""
+
+    def __init__(self, make: Callable[[], Sample]) -> None:
+        self._make = make
+
+    @cached_property
+    def made(self) -> Sample:
+        """The sample itself."""
+        return self._make()
+
+    def signal_field(
+        self, pump: Sequence[Pulse], probe: Pulse, wavenumber_cm: NDArray[np.float64]
+    ) -> NDArray[np.complexfloating]:
+        """S(w) of these pulses, with times counted from the probe."""
+        return self.made.signal_field(pump, probe, wavenumber_cm)
+
+    def truth(self) -> dict[str, Any]:
+        """What was planted."""
+        return self.made.truth()
 
 
 @dataclass(frozen=True)
@@ -317,14 +340,14 @@ class _Pixels:
         self.spectra: OrderedDict[Any, NDArray[np.float64]] = OrderedDict()
         self._waves: OrderedDict[float, NDArray[np.complex128]] = OrderedDict()
 
-    def wave(self, delay_fs: float) -> NDArray[np.complex128]:
+    def wave(self, delay_fs: float) -> NDArray[np.complexfloating]:
         """exp(i w delay) at the pixels."""
         if (known := self._waves.get(delay_fs)) is None:
             wave = np.exp(1j * (self._rad_per_fs * delay_fs))
             known = self.keep(self._waves, delay_fs, wave, _KEPT_WAVES)
         return known
 
-    def train(self, pulses: Sequence[Pulse]) -> NDArray[np.complex128]:
+    def train(self, pulses: Sequence[Pulse]) -> NDArray[np.complexfloating]:
         """M(w) of a pulse train at the pixels."""
         mask = np.zeros(len(self.amplitude), np.complex128)
         for pulse in pulses:
@@ -376,6 +399,8 @@ def all_faults() -> dict[str, str]:
 def _sample(name: str, dimers: int, seed: int) -> Sample:
     if name == "blank":
         return Blank()
-    from .physics.nonlinear_sample import NonlinearSample
+    from .physics.nonlinear_sample import SAMPLES, NonlinearSample
 
-    return NonlinearSample.named(name, dimers=dimers, seed=seed)
+    if name not in SAMPLES:
+        raise KeyError(name)
+    return OnDemand(partial(NonlinearSample.named, name, dimers=dimers, seed=seed))

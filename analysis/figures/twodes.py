@@ -34,7 +34,7 @@ def draw_twod(path: Path, maps: Maps, coherences: Coherences | None, *, title: s
     if coherences:
         left, right = rows[1, 0].subfigures(1, 2, width_ratios=(2.4, 1))
         for axes, beat in zip(left.subplots(1, 3, sharey=True), coherences.maps, strict=False):
-            _beating_map(axes, maps, beat)
+            draw_beating_map(axes, maps, beat)
         _traces(right, coherences)
     figure.suptitle(title, fontsize=13, x=0.01, ha="left")
     figure.savefig(path)
@@ -49,13 +49,14 @@ def _maps(figure: SubFigure, maps: Maps) -> None:
     }
     all_axes = figure.subplots(1, 3, sharey=True)
     meshes = [
-        _signed_map(axes, maps, values, f"{name}, t2 = {maps.t2_fs[k]:.0f} fs")
+        draw_signed_map(axes, maps, values, f"{name}, t2 = {maps.t2_fs[k]:.0f} fs")
         for axes, (name, values) in zip(all_axes, shown.items(), strict=True)
     ]
     figure.colorbar(meshes[0], ax=all_axes, label="signal / largest", shrink=0.8)
 
 
-def _signed_map(axes: Axes, maps: Maps, values: NDArray[np.floating], title: str) -> QuadMesh:
+def draw_signed_map(axes: Axes, maps: Maps, values: NDArray[np.floating], title: str) -> QuadMesh:
+    """Draw a map with signs, scaled to its own largest value."""
     scaled = values.T / (float(np.abs(values).max()) or 1.0)
     x, y = maps.w1_cm / 1e3, maps.w3_cm / 1e3
     mesh = axes.pcolormesh(x, y, scaled, cmap=MAP_COLOURS, vmin=-1, vmax=1, rasterized=True)
@@ -64,12 +65,13 @@ def _signed_map(axes: Axes, maps: Maps, values: NDArray[np.floating], title: str
     return mesh
 
 
-def _beating_map(axes: Axes, maps: Maps, beat: BeatingMap) -> None:
-    axes.pcolormesh(
-        maps.w1_cm / 1e3, maps.w3_cm / 1e3, beat.amplitude.T, cmap=BEAT_COLOURS, vmin=0, rasterized=True
-    )
+def draw_beating_map(axes: Axes, maps: Maps, beat: BeatingMap, *, highest: float | None = None) -> QuadMesh:
+    """Draw the amplitude of a beat with a cross at its maximum; colours end at `highest`, or there."""
+    x, y = maps.w1_cm / 1e3, maps.w3_cm / 1e3
+    mesh = axes.pcolormesh(x, y, beat.amplitude.T, cmap=BEAT_COLOURS, vmin=0, vmax=highest, rasterized=True)
     axes.plot(beat.strongest[0] / 1e3, beat.strongest[1] / 1e3, "+", ms=9, color="white")
     _diagonal(axes, maps, f"beats at {beat.w2_cm:.0f} cm⁻¹")
+    return mesh
 
 
 def _diagonal(axes: Axes, maps: Maps, title: str) -> None:

@@ -13,14 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
 
-from .coherences import FIT_FROM_FS, beating_map, beats_apart, beats_of, both_signs, fit_trace, fit_variants, trace_at
+from .coherences import (
+    FIT_FROM_FS,
+    FittedBeat,
+    beating_map,
+    beats_apart,
+    beats_of,
+    both_signs,
+    fit_trace,
+    fit_variants,
+    trace_at,
+)
 from .phase_cycling import Signature
 from .spectra import Maps
 
 Numbers = dict[str, float]
 
 EMPTY: Signature = (-1, -1, 3)
-"""No third-order signal of three beams goes there: behind the spectrometer's fringes it holds the noise alone."""
+"""No third-order signal of three pulses goes there: the fringes behind it are noise alone."""
 SATELLITE_CM = 125.0
 """Beats between the polarisations lie so far below and above the strong one."""
 TOP = 0.8
@@ -29,6 +39,9 @@ POPULATED_FS = 100.0
 """From here on the diagonal shows levels rather than beats between branches."""
 SLICE_CM = 150.0
 """Addresses this close to the diagonal belong to it."""
+DIAGONAL_STEP_CM = 40.0
+LEAST_T2 = 40
+"""Fewer t2 do not tell beats."""
 
 
 class Kind(NamedTuple):
@@ -45,17 +58,23 @@ KINDS = (Kind("I", 120.0, 700.0), Kind("II", 850.0, 280.0), Kind("III", 480.0, 1
 Addresses = dict[str, tuple[float, float]]
 
 
-def diagonal_numbers(maps: Maps) -> Numbers:
-    """Centre and standard deviation of the rephasing signal along the diagonal, after the first beats."""
-    late = maps.rephasing[maps.t2_fs >= POPULATED_FS].mean(axis=0)
-    axis = np.arange(max(maps.w1_cm[0], maps.w3_cm[0]), min(maps.w1_cm[-1], maps.w3_cm[-1]), 20.0)
-    near = np.exp(-0.5 * (np.subtract.outer(maps.w1_cm, maps.w3_cm) / (SLICE_CM / 2)) ** 2)
+def diagonal(maps: Maps) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Wavenumbers, and the rephasing signal along the diagonal after the first beats, 1 at its largest."""
+    late = maps.rephasing[maps.t2_fs >= POPULATED_FS].mean(axis=0).real
+    first, last = max(maps.w1_cm[0], maps.w3_cm[0]), min(maps.w1_cm[-1], maps.w3_cm[-1])
+    axis = np.arange(first, last, DIAGONAL_STEP_CM)
+    near = np.exp(-2.0 * (np.subtract.outer(maps.w1_cm, maps.w3_cm) / SLICE_CM) ** 2)
     middle = np.add.outer(maps.w1_cm, maps.w3_cm) / 2
-    share = np.clip(np.floor((middle - axis[0]) / 20.0), 0, len(axis) - 1).astype(int)
-    along = np.bincount(share.ravel(), (late.real * near).ravel(), len(axis))
-    along /= np.bincount(share.ravel(), near.ravel(), len(axis))
-    top = along > 0.1 * along.max()
-    weight = np.where(top, along, 0.0) / along[top].sum()
+    place = np.clip((middle - first) // DIAGONAL_STEP_CM, 0, len(axis) - 1).astype(int).ravel()
+    along = np.bincount(place, (late * near).ravel(), len(axis)) / np.bincount(place, near.ravel(), len(axis))
+    return axis + DIAGONAL_STEP_CM / 2, along / along.max()
+
+
+def diagonal_numbers(maps: Maps) -> Numbers:
+    """Centre and standard deviation of what stands out of the diagonal by a tenth of its maximum."""
+    axis, along = diagonal(maps)
+    weight = np.where(along > 0.1, along, 0.0)
+    weight /= weight.sum()
     centre = float(weight @ axis)
     return {"diagonal.centre_cm": centre, "diagonal.width_cm": float(np.sqrt(weight @ (axis - centre) ** 2))}
 
@@ -87,12 +106,15 @@ def fitted_numbers(maps: Maps, addresses: Addresses, from_fs: Sequence[float] = 
     The first is quoted. Then come fits that begin elsewhere, and (last but one and last, only with more than
     one beginning) the quoted fit above and below the diagonal, where the traces are left as quoted.
     """
+    kinds = range(len(KINDS))
     fits = list(fit_variants(maps, [k.w2_cm for k in KINDS], [k.dephasing_fs for k in KINDS], from_fs))
     traces = [_trace_numbers(maps, addresses, begin_fs) for begin_fs in from_fs]
-    variants = [_global(map(both_signs, [fit] * 3, range(3))) | t for fit, t in zip(fits, traces, strict=True)]
+    variants = [
+        _named([both_signs(fit, n) for n in kinds]) | trace for fit, trace in zip(fits, traces, strict=True)
+    ]
     if len(from_fs) > 1:
-        apart = [beats_apart(fits[0], n) for n in range(len(KINDS))]
-        variants += [_global(each) | traces[0] for each in zip(*apart, strict=True)]
+        sides = [beats_apart(fits[0], n) for n in kinds]
+        variants += [_named([side[k] for side in sides]) | traces[0] for k in (0, 1)]
     return variants
 
 
@@ -107,28 +129,34 @@ def replicas(maps: Maps, noise: NDArray[np.complexfloating], count: int, *, seed
         )
 
 
-def noise_errors(
-    maps: Maps, noise: NDArray[np.complexfloating], count: int, *, beats: bool, addresses: Addresses | None = None
-) -> Numbers:
-    """Standard error of each number by noise, from `count` replicas of the maps.
+def noise_of(
+    maps: Maps,
+    noise: NDArray[np.complexfloating],
+    count: int,
+    *,
+    quoted: Numbers,
+    addresses: Addresses | None,
+) -> tuple[Numbers, Numbers]:
+    """Standard error by noise of each quoted number, and what noise adds to it, from `count` replicas.
 
-    `beats` says whether the maps hold enough t2 for beats; addresses of the traces stay the given ones.
+    Maxima and dephasing times come out too large in noisy maps, by as much as adding that noise again makes
+    them still larger. `addresses` are those of the traces; None where there are too few t2 for beats.
     """
     found: list[Numbers] = []
     for replica in replicas(maps, noise, count, seed=count):
         numbers = diagonal_numbers(replica)
-        if beats:
-            numbers |= beating_numbers(replica)
         if addresses is not None:
-            numbers |= fitted_numbers(replica, addresses, FIT_FROM_FS[:1])[0]
+            numbers |= beating_numbers(replica) | fitted_numbers(replica, addresses, FIT_FROM_FS[:1])[0]
         found.append(numbers)
-    return {name: float(np.std([each[name] for each in found], ddof=1)) for name in found[0]}
+    values = {name: np.array([each[name] for each in found]) for name in quoted}
+    error = {name: float(np.std(each, ddof=1)) * np.sqrt(1 + 1 / count) for name, each in values.items()}
+    return error, {name: float(each.mean() - quoted[name]) for name, each in values.items()}
 
 
 # ---- inside ----
 
 
-def _global(beats: Iterator | Sequence) -> Numbers:
+def _named(beats: Sequence[FittedBeat]) -> Numbers:
     numbers: Numbers = {}
     for kind, beat in zip(KINDS, beats, strict=True):
         numbers[f"{kind.name}.frequency_cm"] = beat.w2_cm
@@ -141,8 +169,9 @@ def _trace_numbers(maps: Maps, addresses: Addresses, from_fs: float) -> Numbers:
     numbers: Numbers = {}
     for kind in KINDS:
         w1, w3 = addresses[kind.name]
-        sign = 1.0 if w3 >= w1 else -1.0
-        beat = fit_trace(trace_at(maps, w1, w3), sign * kind.w2_cm, kind.dephasing_fs, from_fs=from_fs).beats[0]
+        start_cm = kind.w2_cm if w3 >= w1 else -kind.w2_cm
+        fit = fit_trace(trace_at(maps, w1, w3), start_cm, kind.dephasing_fs, from_fs=from_fs)
+        beat = fit.beats[0]
         numbers[f"{kind.name}.trace_frequency_cm"] = abs(beat.w2_cm.value)
         numbers[f"{kind.name}.trace_dephasing_fs"] = beat.dephasing_fs.value
     return numbers
@@ -150,7 +179,8 @@ def _trace_numbers(maps: Maps, addresses: Addresses, from_fs: float) -> Numbers:
 
 def _centre_of_top(amplitude: NDArray[np.floating], maps: Maps) -> tuple[float, float]:
     """Centre of gravity, in (w1, w3), of the connected region around the maximum."""
-    regions, _ = label(amplitude >= TOP * amplitude.max())
+    regions = np.empty(amplitude.shape, np.int32)
+    label(amplitude >= TOP * amplitude.max(), output=regions)
     mine = regions == regions[np.unravel_index(int(np.argmax(amplitude)), amplitude.shape)]
     weight = np.where(mine, amplitude, 0.0)
     weight /= weight.sum()

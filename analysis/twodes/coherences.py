@@ -168,7 +168,9 @@ def trace_at(maps: Maps, w1_cm: float, w3_cm: float) -> Trace:
     return Trace(float(maps.w1_cm[k1]), float(maps.w3_cm[k3]), maps.t2_fs, signal, spectrum)
 
 
-def fit_trace(trace: Trace, w2_cm: float, dephasing_fs: float, *, from_fs: float = FIT_FROM_FS[0]) -> GlobalFit:
+def fit_trace(
+    trace: Trace, w2_cm: float, dephasing_fs: float, *, from_fs: float = FIT_FROM_FS[0]
+) -> GlobalFit:
     """One damped beat, one decay and a constant along a trace; the sign of `w2_cm` is that of the beat.
 
     Other beats at the address stay in the residual, and so in the errors.

@@ -46,9 +46,7 @@ class Block:
 class TwoDScanData:
     """Signals of the blocks so far."""
 
-    def __init__(
-        self, plan: ScanPlan, signatures: Sequence[Signature] = (REPHASING, NONREPHASING)
-    ) -> None:
+    def __init__(self, plan: ScanPlan, signatures: Sequence[Signature] = (REPHASING, NONREPHASING)) -> None:
         self.plan = plan
         self._interferometer: Interferometer | None = None
         self._kept: NDArray[np.bool_] = np.zeros(0, bool)

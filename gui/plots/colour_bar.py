@@ -13,12 +13,14 @@ class ColourBar(pg.ColorBarItem):
 
     def __init__(self, image: pg.ImageItem, beside: pg.PlotItem) -> None:
         super().__init__(interactive=False, width=14, colorMapMenu=False)
-        self.text = ""
+        self.text = self._short = ""
+        self._view = beside.getViewBox()
+        self._view.sigResized.connect(self.retheme)
         self.setImageItem(image, insert_in=beside)
 
-    def name(self, text: str) -> None:
-        """Name what is shown, with its unit."""
-        self.text = text
+    def name(self, text: str, short: str = "") -> None:
+        """Name what is shown, with its unit; `short` stands there where the bar is shorter than the text."""
+        self.text, self._short = text, short or text
         self.retheme()
 
     def use_map(self, name: str, skip: float = 0.0) -> None:
@@ -43,4 +45,7 @@ class ColourBar(pg.ColorBarItem):
         self.axis.setTickFont(font)
         self.axis.setTextPen(theme.pen(colours.text, 1.0))
         self.axis.setWidth(None)
-        self.axis.setLabel(self.text, **{"color": colours.text, "font-size": f"{theme.FONT_PT}pt"})
+        fits = theme.text_width_px(self.text) <= self._view.height()
+        self.axis.setLabel(
+            self.text if fits else self._short, **{"color": colours.text, "font-size": f"{theme.FONT_PT}pt"}
+        )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from qtpy import QtWidgets
 
 from .plot import TOP_RIGHT, Plot
 
 SHOWN_NS = 400.0
 """Longest delay shown, where the period is longer."""
+RARELY_BELOW = 0.03
+"""Part of a decay's bins that may lie below what is shown."""
 
 
 class DecayPlot(Plot):
@@ -28,6 +30,7 @@ class DecayPlot(Plot):
         self.bin_ns, self.normalized = bin_ns, normalized
         self._scale: dict[str, float] = {}
         self._highest: dict[str, float] = {}
+        self._lowest: dict[str, float] = {}
 
     def show_decay(
         self, name: str, counts: ArrayLike, resolution_ns: float, *, pen: str = "trace", told: str = ""
@@ -43,10 +46,11 @@ class DecayPlot(Plot):
             legend=f"{name}: {told}" if told else name,
         )  # fmt: skip
         self._highest[name] = float(shown.max(initial=0.0)) / self._scale[name]
+        self._lowest[name] = _decade_below(shown / self._scale[name])
         if len(time_ns):
             self.follow_x(0.0, min(SHOWN_NS, len(counts) * resolution_ns), steady=False)
-            highest = max(self._highest.values())
-            self.follow_y(1e-4 if self.normalized else 0.7, max(2.0, highest))
+            low = min(self._lowest.values()) if self.normalized else 0.7
+            self.follow_y(low, max(2.0, *self._highest.values()))
 
     def show_fit(self, name: str, time_ns: ArrayLike, counts: ArrayLike, *, pen: str = "fit") -> None:
         """Show the model of the decay `name`: counts per `bin_ns` at delays in nanoseconds."""
@@ -58,3 +62,12 @@ class DecayPlot(Plot):
         super().clear()
         self._scale.clear()
         self._highest.clear()
+        self._lowest.clear()
+
+
+def _decade_below(shown: NDArray[np.float64]) -> float:
+    """The power of ten below nearly all of a normalized decay that is not empty, 0.0001 at least."""
+    filled = shown[shown > 0]
+    if not len(filled):
+        return 0.1
+    return float(np.clip(10.0 ** np.floor(np.log10(np.quantile(filled, RARELY_BELOW))), 1e-4, 0.1))

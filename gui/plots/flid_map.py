@@ -130,7 +130,10 @@ class FlidMap(Plot):
         else:
             self._bar.use_map(colours.colours_of_count, UNSEEN)
         bias = f"V vs. {self.reference}" if self.reference else "bias (V)"
-        self._bar.name(bias if by_bias else "time bins")
+        if by_bias:
+            self._bar.name(bias, "bias (V)")
+        else:
+            self._bar.name("time bins")
         for label in self._labels:
             label.setColor(colours.text)
         self._colour_cells()

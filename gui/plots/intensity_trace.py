@@ -37,7 +37,7 @@ class IntensityTrace(Plot):
 
     def set_reference(self, electrode: str) -> None:
         """Name the reference electrode of the potential."""
-        self.name_axis("right", f"V vs. {electrode}" if electrode else "potential (V)")
+        self.name_axis("right", f"V vs. {electrode}" if electrode else "potential (V)", "potential (V)")
 
     def show_intensity(
         self, time_s: ArrayLike, rate_hz: ArrayLike, *, name: str = "intensity", pen: str = "trace"

@@ -19,6 +19,11 @@ HEADROOM = 0.15
 SHRINK_BELOW = 0.4
 """A range is made narrower when the data fill less than this part of it."""
 
+BESIDE_AXIS_PX, BELOW_AXIS_PX = 60, 50
+"""Room of a plot that its lower axis, and those on its sides, do not have for their names."""
+MOST_IN_A_COLUMN = 5
+"""Entries of a legend above which it has two columns."""
+
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Abscissa and ordinate of a drawn curve, in the units of the axes."""
 
@@ -82,6 +87,7 @@ class Plot(pg.PlotWidget):
         self._lines: dict[str, tuple[pg.PlotDataItem, str, float]] = {}
         self._bars: dict[str, tuple[ErrorBars, str]] = {}
         self._wanted: dict[str, tuple[float, float] | None] = {"x": None, "y": None}
+        self._axis_names: dict[str, tuple[str, str]] = {}
         item = self.item
         item.hideButtons()
         item.setContentsMargins(2, 8, 10, 2)  # half a number over the ends of the axes
@@ -91,6 +97,7 @@ class Plot(pg.PlotWidget):
         self.name_axis("bottom", x)
         self.name_axis("left", y)
         self._legend = legend and item.addLegend(offset=legend, verSpacing=-5)
+        item.getViewBox().sigResized.connect(self._fit_axis_names)
         item.getViewBox().sigRangeChangedManually.connect(self._stop_following)
         theme.notifier.changed.connect(self._take_theme)
         self.graphics_scene.sigMouseClicked.connect(self._follow_on_double_click)
@@ -119,7 +126,7 @@ class Plot(pg.PlotWidget):
 
     def axis_name(self, side: str) -> str:
         """Name and unit of the axis on one side: bottom, left or right."""
-        return self.item.getAxis(side).labelText
+        return self._axis_names[side][0]
 
     def shown_range(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """What part is shown, in the units of the axes: horizontally, vertically."""
@@ -136,13 +143,10 @@ class Plot(pg.PlotWidget):
 
     # ---- for the plots ----
 
-    def name_axis(self, side: str, text: str) -> None:
-        """Name an axis, with its unit in the text."""
-        axis = self.item.getAxis(side)
-        axis.enableAutoSIPrefix(False)
-        if axis.labelText != text:
-            axis.setLabel(text)
-            axis.resizeEvent()  # or the label stands where the one before began
+    def name_axis(self, side: str, text: str, short: str = "") -> None:
+        """Name an axis, with its unit in the text; `short` is what stands there where there is less room."""
+        self._axis_names[side] = text, short or text
+        self._fit_axis_name(side)
 
     def draw(
         self, name: str, x: ArrayLike, y: ArrayLike, pen: str, *, width: float = theme.LINE_PX,
@@ -159,6 +163,7 @@ class Plot(pg.PlotWidget):
             self._colour(line, pen, width)
             if self._legend is not None and legend is not None:
                 self._legend.addItem(line, legend)
+                self._legend.setColumnCount(1 + (len(self._legend.items) > MOST_IN_A_COLUMN))
                 self._colour_legend()
         line, known_pen, _ = self._lines[name]
         if pen != known_pen:
@@ -238,6 +243,19 @@ class Plot(pg.PlotWidget):
     def _take_theme(self) -> None:
         if self.getPlotItem() is not None:  # closed plots have none
             self.retheme()
+
+    def _fit_axis_names(self) -> None:
+        for side in self._axis_names:
+            self._fit_axis_name(side)
+
+    def _fit_axis_name(self, side: str) -> None:
+        axis, (text, short) = self.item.getAxis(side), self._axis_names[side]
+        room = self.width() - BESIDE_AXIS_PX if side == "bottom" else self.height() - BELOW_AXIS_PX
+        shown = text if theme.text_width_px(text) <= room else short
+        axis.enableAutoSIPrefix(False)
+        if axis.labelText != shown:
+            axis.setLabel(shown)
+            axis.resizeEvent()  # or the label stands where the one before began
 
     def _read(self, line: pg.PlotDataItem) -> Curve:
         x, y = line.getOriginalDataset()

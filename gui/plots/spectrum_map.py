@@ -14,6 +14,7 @@ from .colour_bar import ColourBar
 from .titled_plot import TitledPlot
 
 EXCITATION, DETECTION = "excitation ω1 (10³ cm⁻¹)", "detection ω3 (10³ cm⁻¹)"
+SHORT_EXCITATION, SHORT_DETECTION = "ω1 (10³ cm⁻¹)", "ω3 (10³ cm⁻¹)"
 LEVELS = (-0.9, -0.7, -0.5, -0.3, 0.3, 0.5, 0.7, 0.9)
 """Contours, as parts of the largest value."""
 GAP = np.full((1, 2), np.nan)
@@ -40,6 +41,8 @@ class SpectrumMap(TitledPlot):
     ) -> None:
         self._image: pg.ImageItem | None = None
         super().__init__(EXCITATION, DETECTION, parent=parent)
+        self.name_axis("bottom", EXCITATION, SHORT_EXCITATION)
+        self.name_axis("left", DETECTION, SHORT_DETECTION)
         self.signed = signed
         self.w1_cm: NDArray[np.float64] = np.empty(0)
         self.w3_cm: NDArray[np.float64] = np.empty(0)

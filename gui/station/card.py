@@ -131,11 +131,11 @@ class Lamp(QtWidgets.QWidget):
 
 
 class Elided(QtWidgets.QLabel):
-    """A faint line that is cut where it does not fit; its tool tip has all of it."""
+    """A line, mostly faint, that is cut where it does not fit; its tool tip has all of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, faint: bool = True) -> None:
         super().__init__()
-        self.setProperty("faint", True)
+        self.setProperty("faint", faint)
         self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Preferred)
         self.full = ""
 

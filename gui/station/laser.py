@@ -43,9 +43,10 @@ class LaserCard(RoleCard):
     def show_body(self, state: RoleState) -> None:
         """Show lock and pulses; fields follow the laser when it changes, not while one types."""
         lock = state.words.get("lock", "")
+        by_run = "as the run needs it" if "held by" in state.words else ""
         say(
             self.lock_state,
-            "<b>LIGHT ON</b>" if lock == UNLOCKED else lock,
+            "<b>LIGHT ON</b>" if lock == UNLOCKED else lock or by_run,
             "bad" if lock == UNLOCKED else "",
         )
         self.unlock.setEnabled(self.unlock.isEnabled() and lock != UNLOCKED)

@@ -10,9 +10,10 @@ from qtpy import QtCore, QtWidgets
 if TYPE_CHECKING:
     from ...analysis.twodes.global_fit import GlobalFit, Interval
 
-COLUMNS = ("beat (cm⁻¹)", "dephasing time (fs)", "strength")
+COLUMNS = ("beat (cm⁻¹)", "dephasing (fs)", "strength")
+ROW_PX, WIDTH_PX = 25, 370
 UNDETERMINED = "undetermined"
-TITLE = "<b>Global fit</b> of all rephasing maps, ± 95 %"
+TITLE = "<b>Global fit</b> of the whole rephasing map, ± 95 %"
 
 
 class BeatsTable(QtWidgets.QWidget):
@@ -22,6 +23,7 @@ class BeatsTable(QtWidgets.QWidget):
         super().__init__(parent)
         self.title, self.rest = QtWidgets.QLabel(TITLE), QtWidgets.QLabel()
         self.rest.setWordWrap(True)
+        self.title.setWordWrap(True)
         self.rest.setProperty("faint", True)
         self.rows = QtWidgets.QTableWidget(0, len(COLUMNS))
         self.rows.setHorizontalHeaderLabels(COLUMNS)
@@ -32,8 +34,11 @@ class BeatsTable(QtWidgets.QWidget):
         across, down = self.rows.horizontalHeader(), self.rows.verticalHeader()
         assert across is not None
         assert down is not None
-        across.setSectionResizeMode(QtWidgets.QHeaderView.ResizeMode.Stretch)
+        across.setSectionResizeMode(QtWidgets.QHeaderView.ResizeMode.ResizeToContents)
+        across.setStretchLastSection(True)
+        down.setDefaultSectionSize(ROW_PX)
         down.hide()
+        self.setMinimumWidth(WIDTH_PX)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 4)
         layout.addWidget(self.title)

@@ -238,13 +238,15 @@ class ConfocalTab(ExperimentTab):
     def _lay_out(self) -> None:
         bar = QtWidgets.QHBoxLayout()
         bar.setContentsMargins(8, 2, 8, 2)
-        bar.addWidget(self.place, 1)
-        for widget in (self.move_on_click, self.go, self.use):
+        bar.addWidget(self.move_on_click, 1)
+        for widget in (self.go, self.use):
             bar.addWidget(widget)
+        self.place.setContentsMargins(8, 2, 8, 0)
         left = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.image, 1)
+        column.addWidget(self.place)
         column.addLayout(bar)
         column.addWidget(self.message)
         sections = QtWidgets.QSplitter(QtCore.Qt.Orientation.Vertical)

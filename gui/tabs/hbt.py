@@ -115,13 +115,13 @@ class HbtTab(ExperimentTab):
         self.beside.setCurrentWidget(self.peaks)
         self._show_pairs(result.antibunching.pairs)
         self.g2.show_value(*(result.antibunching.window or (None, None)))
-        self._show_peaks(result.antibunching)
         rate_hz, bin_s = in_bins(result.trace_hz, result.trace_bin_s, MOST_SHOWN)
         self.trace.show_intensity(centres_s(len(rate_hz), bin_s), rate_hz, name="both detectors")
         reference = run.header["station"]["station"]["reference_electrode"]
         where = "cell at rest" if result.potential_v is None else f"{result.potential_v:g} V vs. {reference}"
         photons = f"{result.photons:,} photons in {result.duration_s:.1f} s"
         self.about.setText(f"{photons}, {where}, {_told_rates(result.rates_hz)}")
+        self._show_peaks(result.antibunching)
 
     def clear(self) -> None:
         """Empty all views."""
@@ -166,15 +166,17 @@ class HbtTab(ExperimentTab):
     def _show_peaks(self, found: Antibunching) -> None:
         order = found.pairs.order
         for name, pairs, zero, pen, symbol, shift in (
-            ("± T/2 window", found.pairs.window_pairs, found.window, "trace", "o", -0.12),
-            ("by sync number", found.pairs.sync_pairs, found.sync, "bias", "s", 0.12),
+            ("± T/2", found.pairs.window_pairs, found.window, "trace", "o", -0.12),
+            ("by sync", found.pairs.sync_pairs, found.sync, "bias", "s", 0.12),
         ):
-            told = f"g2(0) = {zero.value:.3f} ± {zero.error:.3f}" if zero else ""
+            told = f"{zero.value:.3f} ± {zero.error:.3f}" if zero else ""
             errors = np.sqrt(np.asarray(pairs, float))
             self.peaks.show_points(name, order + shift, pairs, errors, pen=pen, symbol=symbol, told=told)
         corrected, accidental = found.background_corrected, found.accidental_pairs.value
-        told = f"without it {corrected.value:.3f} ± {corrected.error:.3f}" if corrected else ""
-        self.peaks.show_curve("background", order[[0, -1]], [accidental] * 2, pen="faint", told=told)
+        self.peaks.show_curve("background", order[[0, -1]], [accidental] * 2, pen="faint")
+        if corrected:
+            net = f"g2(0) without background {corrected.value:.3f} ± {corrected.error:.3f}"
+            self.about.setText(f"{self.about.text()}, {net}")
 
 
 def _rates(snapshot: EngineSnapshot) -> tuple[Array, tuple[Array, ...]]:

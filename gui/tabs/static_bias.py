@@ -164,7 +164,7 @@ class StaticBiasTab(ExperimentTab):
         self.trace.set_reference(electrode)
         self.flid.set_reference(electrode)
         for plot in (self.lifetimes, self.rates, self.g2):
-            plot.name_axis("bottom", f"potential (V vs. {electrode})")
+            plot.name_axis("bottom", f"potential (V vs. {electrode})", "potential (V)")
 
     def _show_flid(self, index: int) -> None:
         """The FLID of all holds (index 0) or of one, with the mean of each."""
@@ -181,7 +181,7 @@ class StaticBiasTab(ExperimentTab):
         if result.scaling is not None:
             told = "Eqs. 1-2"
             if result.auger_ratio is not None:
-                told = f"scaling law, γA/γ0 = {result.auger_ratio.value:.2f}"
+                told = f"γA/γ0 = {result.auger_ratio.value:.2f}"
             self.flid.show_scaling(result.scaling.lifetime_ns, result.scaling.rate_hz, told)
         for at in shown:
             self.flid.show_mark(
@@ -205,8 +205,8 @@ class StaticBiasTab(ExperimentTab):
             plot.show_points("mean of each hold", held, *_columns(ratios, scale))
         g2 = [at.antibunching for at in potentials]
         for name, found, pen, symbol in (
-            ("± T/2 window", [a.window for a in g2], "g2", "o"),
-            ("by sync number, no background", [a.background_corrected for a in g2], "bias", "s"),
+            ("± T/2", [a.window for a in g2], "g2", "o"),
+            ("net, by sync", [a.background_corrected for a in g2], "bias", "s"),
         ):
             self.g2.show_points(name, held, *_columns(found), pen=pen, symbol=symbol)
 

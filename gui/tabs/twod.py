@@ -31,6 +31,8 @@ WIDEST_CM = 1300.0
 """Beats are shown up to here."""
 LEAST_T2 = 24
 """With fewer t2 no spectrum is shown: it would have no line narrower than all that is shown."""
+LEAST_WIDTH_PX = 160
+"""Of a beating map."""
 FOR_LEGEND = 0.3
 """Part of the data's span that is left free above them."""
 
@@ -48,6 +50,8 @@ class TwoDTab(ExperimentTab):
         self.trace = TitledPlot("waiting time t2 (fs)", "rephasing signal (arb. units)", legend=TOP_RIGHT)
         self.spectrum = TitledPlot("beat ω2 (cm⁻¹)", "amplitude (arb. units)", legend=TOP_RIGHT)
         self.beats = [SpectrumMap(signed=False, bar=False) for _ in range(3)]
+        for plot in self.beats:
+            plot.setMinimumWidth(LEAST_WIDTH_PX)
         for plot in self.beats[1:]:
             plot.name_axis("left", "")
         self.table = BeatsTable()

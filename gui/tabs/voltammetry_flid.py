@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..plots.flid_map import LIFETIME_EDGES_NS, RATE_EDGES_HZ, FlidMap
 from ..plots.g2_plot import G2Plot
 from ..plots.intensity_trace import IntensityTrace, in_bins
 from ..plots.voltammogram import Sweep, Voltammogram
+from .drawn_sweeps import RAMPS_UP_TO, PotentialTrail, drawn_sweeps
 
 if TYPE_CHECKING:
     from ...analysis.live_flid import LiveFlid, RunningTrace
@@ -32,7 +34,6 @@ G2_BIN_NS = 20.0
 G2_REACH_NS = 2000.0
 MOST_SHOWN = 6000
 """Points of a trace that are drawn."""
-MOST_SWEEP_POINTS = 40_000
 CURRENT_COMES = "current comes when a block has ended"
 
 Array = NDArray[np.floating]
@@ -87,8 +88,6 @@ class VoltammetryFlidTab(ExperimentTab):
         self.colour_by.addItems(["bias", "count"])
         self.colour_by.currentTextChanged.connect(self.flid.colour_by)
         self.flid.colour_by("bias")
-        if (legend := self.flid.item.legend) is not None:
-            legend.anchor((0, 0), (0, 0), offset=(8, 6))  # no dot is bright and short-lived at once
         self.about_current = QtWidgets.QLabel(CURRENT_COMES)
         self.about_current.setProperty("faint", True)
         self._lay_out()
@@ -131,17 +130,12 @@ class VoltammetryFlidTab(ExperimentTab):
 
     def digest(self, run: RunFile, analysis: VoltammetryFlidAnalysis) -> Digested:
         """Trace, potential and sweeps, thinned to what a screen can show."""
-        result = analysis.result
+        result, asked = analysis.result, SimpleNamespace(**run.header["parameters"])
         rate_hz, bin_s = in_bins(result.trace_hz, result.trace_bin_s, MOST_SHOWN)
-        time_s, potential_v = _potential(result)
-        sweeps = [
-            Sweep(r.potential_v, r.current_a, r.overload)
-            for r in run.potentiostat
-            if r.about["technique"] == "CyclicVoltammetry"
-        ]
-        return Digested(
-            (np.arange(len(rate_hz)) + 0.5) * bin_s, rate_hz, time_s, potential_v, _thinned(sweeps)
-        )
+        time_s, potential_v = _potential(result, with_ramps=asked.cycles <= RAMPS_UP_TO)
+        records = [r for r in run.potentiostat if r.about["technique"] == "CyclicVoltammetry"]
+        sweeps = drawn_sweeps(records, _cycle_s(asked), asked.cycles)
+        return Digested((np.arange(len(rate_hz)) + 0.5) * bin_s, rate_hz, time_s, potential_v, sweeps)
 
     def show_result(
         self, run: RunFile, analysis: VoltammetryFlidAnalysis, digested: Digested | None = None
@@ -160,14 +154,14 @@ class VoltammetryFlidTab(ExperimentTab):
         self._show_decays(result)
         self.voltammogram.clear()
         self._show_sweeps(digested.sweeps)
-        if not live:  # g2 of a run that was just watched stays: the analysis does not count it
-            self.g2.clear()
+        self.g2.setVisible(live)  # that of a run that was just watched stays: the analysis does not count it
 
     def clear(self) -> None:
         """Empty all views."""
         for plot in (self.trace, self.flid, self.decays, self.voltammogram, self.g2):
             plot.clear()
         self.about_current.show()
+        self.g2.show()
         self._watch = None
 
     # ---- inside ----
@@ -209,7 +203,7 @@ class VoltammetryFlidTab(ExperimentTab):
         )
         self._last_scaling = None
         if result.scaling and result.auger_ratio:
-            told = f"scaling law, γA/γ0 = {result.auger_ratio.value:.2f}"
+            told = f"γA/γ0 = {result.auger_ratio.value:.2f}"
             self._last_scaling = result.scaling, told
             self.flid.show_scaling(result.scaling.lifetime_ns, result.scaling.rate_hz, told)
         if vertex := result.at_vertex:
@@ -238,8 +232,7 @@ class _Watch:
         self._procedure = procedure
         self._trace: RunningTrace | None = None
         self._flid: LiveFlid | None = None
-        self._n_trail = 0
-        self._potential: tuple[list[float], list[float]] = ([], [])
+        self._trail = PotentialTrail()
         self._sweeps: list[Sweep] = []
         self._n_records = 0
 
@@ -259,26 +252,25 @@ class _Watch:
             calibration = calibration_of(self._procedure.rig.calibration)
             self._trace = RunningTrace(snapshot.trace_bin_s)
             self._flid = LiveFlid(settings, calibration, LIFETIME_EDGES_NS, RATE_EDGES_HZ)
-        self._take_potential()
+        self._trail.take(self._procedure.potential_trail, self._flid.taken_s)
         self._trace.add(snapshot)
-        potential = np.array(self._potential[0]), np.array(self._potential[1])
-        self._flid.add(snapshot, *potential)
-        return self._looked(snapshot, self._trace, self._flid, potential)
+        self._flid.add(snapshot, *self._trail.recent)
+        return self._looked(snapshot, self._trace, self._flid)
 
-    def _looked(
-        self, snapshot: EngineSnapshot, trace: RunningTrace, flid: LiveFlid, potential: tuple[Array, Array]
-    ) -> Looked:
+    def _looked(self, snapshot: EngineSnapshot, trace: RunningTrace, flid: LiveFlid) -> Looked:
         from ...analysis.antibunching import zero_over_lagging
 
         progress, g2 = self._procedure.progress, snapshot.g2
         delay_ns, pairs = g2.binned(G2_BIN_NS) if g2 else (None, None)
         in_peak = g2.window_pairs if g2 else None
-        step = max(1, len(potential[0]) // MOST_SHOWN)
+        potential_time_s, potential_v = self._trail.drawn
+        if self._procedure.cycles > RAMPS_UP_TO:
+            potential_time_s = potential_v = np.empty(0)
         return Looked(
             time_s=trace.time_s,
             rate_hz=trace.rate_hz,
-            potential_time_s=potential[0][::step],
-            potential_v=potential[1][::step],
+            potential_time_s=potential_time_s,
+            potential_v=potential_v,
             span_s=max(snapshot.duration_s, progress.duration_s - progress.elapsed_s + snapshot.duration_s),
             flid_counts=flid.counts.copy(),
             flid_bias_v=flid.mean_potential_v,
@@ -293,45 +285,27 @@ class _Watch:
             sweeps=self._new_sweeps(),
         )
 
-    def _take_potential(self) -> None:
-        trail = self._procedure.potential_trail
-        for time_s, potential_v in trail[self._n_trail : len(trail)]:
-            self._n_trail += 1
-            self._potential[0].append(time_s)
-            self._potential[1].append(potential_v)
-
     def _new_sweeps(self) -> list[Sweep]:
         records: list[PotentiostatRecord] = self._procedure.potentiostat_records
         if len(records) > self._n_records:
             self._n_records = len(records)
-            sweeps = [
-                Sweep(r.potential_v, r.current_a, r.overload)
-                for r in records[: self._n_records]
-                if type(r.technique).__name__ == "CyclicVoltammetry"
-            ]
-            self._sweeps = _thinned(sweeps)
+            swept = [r for r in records if type(r.technique).__name__ == "CyclicVoltammetry"]
+            self._sweeps = drawn_sweeps(swept, _cycle_s(self._procedure), self._procedure.cycles)
         return self._sweeps
 
 
-def _potential(result: VoltammetryFlidResult) -> tuple[Array, Array]:
+def _potential(result: VoltammetryFlidResult, *, with_ramps: bool) -> tuple[Array, Array]:
     """Times and potentials of hold and cycles, thinned, with a gap (nan) between hold and cycles."""
     parts = []
-    for points in (result.hold_flid, result.flid):
+    for points in (result.hold_flid, result.flid) if with_ramps else (result.hold_flid,):
         step = max(1, len(points.time_s) // MOST_SHOWN)
         parts += [np.stack([points.time_s[::step], points.potential_v[::step]]), np.full((2, 1), np.nan)]
     time_s, potential_v = np.concatenate(parts, axis=1)
     return time_s, potential_v
 
 
-def _thinned(sweeps: list[Sweep]) -> list[Sweep]:
-    """Sweeps with so few points that they are drawn at once."""
-    step = max(1, sum(len(sweep.potential_v) for sweep in sweeps) // MOST_SWEEP_POINTS)
-    if step == 1:
-        return sweeps
-    return [
-        Sweep(s.potential_v[::step], s.current_a[::step], None if s.overload is None else s.overload[::step])
-        for s in sweeps
-    ]
+def _cycle_s(run: VoltammetryFLID | SimpleNamespace) -> float:
+    return 2 * abs(run.vertex_v - run.initial_v) / run.scan_rate_v_s
 
 
 def _column(widget: QtWidgets.QWidget, *parts: QtWidgets.QWidget | QtWidgets.QLayout) -> None:

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...formats.chi_text import CurrentPolarity
-from ...formats.file_lock import FileLock, HeldError, end_program
+from ...formats.file_lock import FileLock, HeldError
+from ...formats.processes import end_program
 from ..base import Identity, InstrumentError, Limits, NotConnectedError, OutOfRangeError
 from ..clock import Clock
 from ..potentiostat import (

@@ -16,7 +16,9 @@ from ...analysis.twodes.scan import Block, ScanPlan, TwoDScanData
 from ...analysis.twodes.spectra import Maps, RotatingFrame
 from ...analysis.twodes.units import FS_PER_CM
 from ...formats.errors import FileFormatError
+from ...formats.gridded import Gridded
 from ...formats.run_file import RunFile
+from ..spectra import beating_as_gridded, maps_as_gridded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -106,6 +108,11 @@ class TwoDScanAnalysis:
         title = header["title"] + (" [SIMULATED]" if header["simulated"] else "")
         ended = "" if self._run.status == "finished" else f" – run {self._run.status}"
         draw_twod(path, self.maps, self.coherences, title=title + ended)
+
+    def spectra(self) -> tuple[Gridded, ...]:
+        """The maps, and the beats where there are any."""
+        maps = maps_as_gridded(self.maps)
+        return (maps, beating_as_gridded(self.coherences.beating, self.maps)) if self.coherences else (maps,)
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """Traces along t2 at the addresses, with their spectra."""

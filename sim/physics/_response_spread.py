@@ -26,11 +26,11 @@ _STATES = EXCITONS
 
 
 def _pathway_code(typingctx, grid, corner, re, im, place, polynomials, taps1, taps2, row, stride):
-    """Write `_add_pathway`: add (re + i im) * taps1 * taps2[row] * taps at `place` to 4 x 4 lines of 8 float32.
+    """Write `_add_pathway`: (re + i im) * taps1 * taps2[row] * taps at `place` for 4 x 4 lines of 8 float32.
 
-    Line (a, b) starts at corner + a * stride + 8 b; the caller checks that it is there. `polynomials` is float32
-    [DEGREE + 1, 4]; `taps1`, float32 [8], has each tap twice; `taps2` is float32 [.., 4]. These are vector
-    instructions for what numba does number by number, three times slower.
+    Line (a, b) starts at corner + a * stride + 8 b; the caller checks that it is there. `polynomials` is
+    float32 [DEGREE + 1, 4]; `taps1`, float32 [8], has each tap twice; `taps2` is float32 [.., 4]. These are
+    vector instructions for what numba does number by number, three times slower.
     """
 
     def codegen(context, b, signature, args):
@@ -121,6 +121,14 @@ def _put(found, where, k, corner, at, first, end, row, c):
     found[k, 0], found[k, 1], found[k, 2] = c.real, c.imag, np.float32(at - math.floor(at))
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_noted(grid, count, where, found, polynomials, taps1, taps2, stride):
+    """Add what `_put` has noted: done apart, the processor need not wait for one place to find the next."""
+    for k in range(count):
+        re, im, place = found[k, 0], found[k, 1], found[k, 2]
+        _add_pathway(grid, where[k, 0], re, im, place, polynomials, taps1, taps2, where[k, 1], stride)
+
+
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _corner(at, width2, stride, poly2, taps2, row):
     """Fill a row of taps along x2; return where the lines of its first point start."""
@@ -134,7 +142,7 @@ def _corner(at, width2, stride, poly2, taps2, row):
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def spread(grid, shape, plane, items, places, axes, polynomials, signs, levels, links, phases, rows):
-    """Add the coherent pathways of `items` (dimer * 16 + state m of t1), all in cell `plane` of x1, to `grid`.
+    """Add the coherent pathways of `items` (dimer * 16 + state m of t1), all in cell `plane` of x1.
 
     `grid` is float32 (x2, x3, slot, re and im), `places` are those of x1 in the cell. For the state o that is
     the other one in t2: x1 = s1 w_m, x2 = s2 (w_o - w_m); signs = (s1, s2) is (1, -1) for R, (-1, 1) for N.
@@ -154,10 +162,10 @@ def spread(grid, shape, plane, items, places, axes, polynomials, signs, levels, 
     taps1, taps2 = np.empty(8, np.float32), np.empty((_STATES, 4), np.float32)
     found, where = np.empty((len(link_i), 3), np.float32), np.empty((len(link_i), 2), np.int64)
     glow, shine = np.empty((_STATES, 3), np.float32), np.empty((_STATES, 2), np.int64)
-    for place1, item in zip(places, items):
-        n, m = item // _STATES, item % _STATES
+    for k in range(len(items)):
+        n, m = items[k] // _STATES, items[k] % _STATES
         w, w_pair, phase_f, up, up_lit = energy[n], pair_energy[n], phase_pair[n], climb[n], climb_lit[n]
-        _begin(place1, poly1, plane, taps1)
+        _begin(places[k], poly1, plane, taps1)
         count, glows = 0, 0
         for o in range(_STATES):
             if o == m:
@@ -174,21 +182,15 @@ def spread(grid, shape, plane, items, places, axes, polynomials, signs, levels, 
             at = cell_of(-w[o] if rephasing else -w[m], axis4)
             _put(glow, shine, glows, corner, at, section, width3, o, emit_m[n, m] * emit_o[n, o])
             glows += 1
-        for k in range(count):
-            _add_pathway(
-                grid, where[k, 0], found[k, 0], found[k, 1], found[k, 2], poly3, taps1, taps2, where[k, 1], stride
-            )  # fmt: skip
-        for k in range(glows):
-            _add_pathway(
-                grid, shine[k, 0], glow[k, 0], glow[k, 1], glow[k, 2], poly4, taps1, taps2, shine[k, 1], stride
-            )  # fmt: skip
+        _add_noted(grid, count, where, found, poly3, taps1, taps2, stride)
+        _add_noted(grid, glows, shine, glow, poly4, taps1, taps2, stride)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def spread_double_quantum(
     grid, shape, plane, items, places, axes, polynomials, levels, links, phases, ladder
 ):
-    """Add the pathways of Q for `items` (dimer * 16 + state i of t1), all in cell `plane` of x1, to `grid`.
+    """Add the pathways of Q for `items` (dimer * 16 + state i of t1), all in cell `plane` of x1.
 
     As `spread`; x1 = -w_i, x2 = -w_F; absorption has x3 = -(w_F - w_j), emission x3 = -w_j.
     """
@@ -204,10 +206,10 @@ def spread_double_quantum(
     taps1, taps2 = np.empty(8, np.float32), np.empty((len(link_pair), 4), np.float32)
     found, where = np.empty((4 * len(link_pair), 3), np.float32), np.empty((4 * len(link_pair), 2), np.int64)
     glow, shine = found.copy(), where.copy()
-    for place1, item in zip(places, items):
-        n, i = item // _STATES, item % _STATES
+    for k in range(len(items)):
+        n, i = items[k] // _STATES, items[k] % _STATES
         w, w_pair, up, up_lit = energy[n], pair_energy[n], climb[n], climb_lit[n]
-        _begin(place1, poly1, plane, taps1)
+        _begin(places[k], poly1, plane, taps1)
         count = 0
         for first in range(from_start[i], from_start[i + 1]):
             rise = from_link[first]
@@ -222,13 +224,8 @@ def spread_double_quantum(
                 c = up_lit[link] * climbed * emit_j[n, j]
                 _put(glow, shine, count, corner, cell_of(-w[j], axis4), section, width3, rise, c)
                 count += 1
-        for k in range(count):
-            _add_pathway(
-                grid, where[k, 0], found[k, 0], found[k, 1], found[k, 2], poly3, taps1, taps2, where[k, 1], stride
-            )  # fmt: skip
-            _add_pathway(
-                grid, shine[k, 0], glow[k, 0], glow[k, 1], glow[k, 2], poly4, taps1, taps2, shine[k, 1], stride
-            )  # fmt: skip
+        _add_noted(grid, count, where, found, poly3, taps1, taps2, stride)
+        _add_noted(grid, count, shine, glow, poly4, taps1, taps2, stride)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

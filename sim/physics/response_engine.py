@@ -48,9 +48,9 @@ def rephasing_and_nonrephasing(
 ) -> Responses:
     """Compute -k1 + k2 + k3 and +k1 - k2 + k3 for evenly spaced delays; negative ones are continued.
 
-    `threads` is the number of cores by default. `oversampling` is the number of grid frequencies per delay, by
-    default 4 for few dimers to 1.6 for many, whose errors average out. Raises ValueError for delays that are
-    not evenly spaced, and for an ensemble without dimers or with numbers that are not finite.
+    `threads` is the number of cores by default. `oversampling` is the number of grid frequencies per delay: 4
+    for few dimers to 1.6 for many, whose errors average out. Raises ValueError for delays that are not evenly
+    spaced, and for an ensemble without dimers or with numbers that are not finite.
     """
     p = Problem(ensemble, t1_fs, t2_fs, t3_fs, conditions or Conditions(), oversampling)
     with own_threads(threads) as run:

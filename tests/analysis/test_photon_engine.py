@@ -286,3 +286,45 @@ def test_warming_up_leaves_nothing_to_compile():
     compiled = len(count_words.signatures), len(pair_words.signatures)
     PhotonEngine(everything()).feed(words_of(recording(100, 13)))
     assert (len(count_words.signatures), len(pair_words.signatures)) == compiled
+
+
+@pytest.mark.parametrize("kernels", ["numba", "numpy"])
+@pytest.mark.parametrize("forget_s", [0.05, 0.1399])
+def test_what_was_forgotten_is_in_the_sums_and_the_rest_is_where_it_was(kernels, forget_s):
+    record = recording(4000, 5)
+    words = words_of(record, until=400_000)
+    plain = everything(kernels, bias=None, trace_bin_s=1e-3, flid_bin_s=5e-3)
+    whole, live = PhotonEngine(plain), PhotonEngine(plain)
+    whole.feed(words)
+    for block in np.array_split(words, 9):
+        live.feed(block)
+        live.forget_before(min(forget_s, live.duration_s - 0.01))
+    assert live.kept_from_s == pytest.approx(forget_s // 5e-3 * 5e-3)
+    from_s = live.kept_from_s
+    for name, bin_s in (("trace", 1e-3), ("coarse_trace", 5e-3), ("histograms", 5e-3)):
+        np.testing.assert_array_equal(getattr(live, name), getattr(whole, name)[round(from_s / bin_s) :])
+    for name in ("decay", "photons", "late_photons", "last_sync", "duration_s"):
+        np.testing.assert_array_equal(getattr(live, name), getattr(whole, name))
+    np.testing.assert_array_equal(live.g2.lag_counts, whole.g2.lag_counts)
+    later = whole.marker_sync >= round(from_s / PERIOD_S)
+    np.testing.assert_array_equal(live.marker_sync, whole.marker_sync[later])
+    np.testing.assert_array_equal(live.marker_bits, whole.marker_bits[later])
+    snapshot, reference = live.snapshot(0.012), whole.snapshot(0.012)
+    assert snapshot.trace_start_s == pytest.approx(reference.trace_start_s)
+    np.testing.assert_array_equal(snapshot.trace, reference.trace)
+    np.testing.assert_array_equal(snapshot.histograms, reference.histograms)
+
+
+def test_events_after_forgetting_are_counted_where_they_belong():
+    engine = PhotonEngine(everything(bias=None, g2=None, trace_bin_s=1e-3, flid_bin_s=2e-3))
+    engine.feed_events(np.array([100, 30_000]), np.array([5, 6], np.uint16), np.array([0, 1], np.uint8))
+    engine.forget_before(10e-3)
+    engine.feed_events(np.array([30_100]), np.array([5], np.uint16), np.array([1], np.uint8))
+    assert engine.kept_from_s == pytest.approx(10e-3)
+    assert engine.trace.tolist() == [[0, 0], [0, 0], [0, 2]]
+    assert engine.photons.tolist() == [1, 2]
+
+
+def test_an_engine_with_bins_of_bias_forgets_nothing():
+    with pytest.raises(ValueError, match="keeps the whole measurement"):
+        PhotonEngine(everything()).forget_before(1.0)

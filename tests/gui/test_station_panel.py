@@ -187,7 +187,7 @@ def test_everything_safe_locks_the_laser(shown, qtbot):
 
 
 def test_a_role_without_a_card_of_its_own_lists_words_and_numbers(qtbot):
-    card = card_of("shaper")
+    card = card_of("chopper")
     qtbot.addWidget(card)
     assert type(card) is RoleCard
     words, numbers = {"frame": "blank"}, {"t": Number("temperature", 31.5, "C")}

@@ -165,6 +165,7 @@ class ScriptedLauncher:
     """Starts scripted programs; its attributes are the script."""
 
     simulated = True
+    shared = False
 
     def __init__(self, clock: SimulatedClock) -> None:
         self.clock = clock

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -124,16 +125,26 @@ def pipe():
 )
 def test_how_a_run_ends_is_told_by_its_last_word(pipe, said, why):
     read, write = pipe
-    heartbeat = Heartbeat(read)
+    heartbeat = Heartbeat(read, 0)
     os.write(write, said)
     os.close(write)
     assert heartbeat.wait_for_end() == why
 
 
-def test_silence_means_that_the_run_hangs(pipe, monkeypatch):
-    monkeypatch.setattr(guardian, "SILENCE_S", 0.4)
+@pytest.mark.parametrize(
+    ("processor_s", "limit"),
+    [
+        (lambda pid: 7.0, "SILENCE_S"),
+        (lambda pid: None, "HANG_S"),
+        (lambda pid: time.monotonic(), "HANG_S"),
+    ],
+    ids=["stands still", "unknown", "works on"],
+)
+def test_silence_means_that_the_run_hangs(pipe, monkeypatch, processor_s, limit):
+    monkeypatch.setattr(guardian, "processor_s_of", processor_s)
+    monkeypatch.setattr(guardian, limit, 0.4)
     read, write = pipe
-    heartbeat = Heartbeat(read)
+    heartbeat = Heartbeat(read, os.getpid())
     beating = threading.Timer(0.3, os.write, (write, BEAT))
     beating.start()
     assert heartbeat.wait_for_end() == "the run's process hangs"
@@ -142,9 +153,22 @@ def test_silence_means_that_the_run_hangs(pipe, monkeypatch):
     beating.join()
 
 
+def test_a_run_that_works_without_a_word_is_given_time(pipe, monkeypatch):
+    monkeypatch.setattr(guardian, "SILENCE_S", 0.1)
+    monkeypatch.setattr(guardian, "processor_s_of", lambda pid: time.monotonic())
+    read, write = pipe
+    heartbeat = Heartbeat(read, os.getpid())
+    os.write(write, BEAT)
+    ending = threading.Timer(0.8, os.write, (write, SAFE))
+    ending.start()
+    assert heartbeat.wait_for_end() == ""
+    ending.join()
+    os.close(write)
+
+
 def test_a_look_that_comes_late_is_not_taken_for_silence(pipe, monkeypatch):
     read, write = pipe
-    heartbeat = Heartbeat(read)
+    heartbeat = Heartbeat(read, 0)
     looks = iter([0.0, 50.0, 50.0, 50.1, 50.1])  # the first look took fifty seconds: the computer slept
     monkeypatch.setattr(guardian, "time", SimpleNamespace(monotonic=lambda: next(looks)))
     monkeypatch.setattr(heartbeat, "_changed", SleepingCondition(heartbeat))

@@ -1,4 +1,4 @@
-"""A run is killed with SIGKILL: every confirmed word and record is in the recovered file, and nothing else."""
+"""A run is killed with SIGKILL: every confirmed word and record is in the recovered file, nothing else."""
 
 import importlib.util
 import sys

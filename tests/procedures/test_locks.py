@@ -8,9 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from qdlab.formats import file_lock
+from qdlab.formats import processes
 from qdlab.formats.errors import FileFormatError
-from qdlab.formats.file_lock import FileLock, HeldError, birth_of, end_program
+from qdlab.formats.file_lock import FileLock, HeldError
+from qdlab.formats.processes import birth_of, end_program, processor_s_of
 from qdlab.formats.run_file import recover_run
 from qdlab.procedures import instrument_lock
 from qdlab.procedures.errors import RefusedError
@@ -90,7 +91,8 @@ def test_a_program_that_outlived_its_starter_is_known_and_ended(tmp_path):
     program = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     code = (
         "import os, sys; from pathlib import Path; from qdlab.formats.file_lock import FileLock\n"
-        "lock = FileLock(Path(sys.argv[1]), 'it'); lock.acquire(); lock.note_program(int(sys.argv[2])); os._exit(1)"
+        "lock = FileLock(Path(sys.argv[1]), 'it'); lock.acquire()\n"
+        "lock.note_program(int(sys.argv[2])); os._exit(1)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.lock"), str(program.pid)])
     lock = FileLock(tmp_path / "a.lock", "it")
@@ -106,11 +108,18 @@ def test_a_program_that_outlived_its_starter_is_known_and_ended(tmp_path):
 
 def test_another_process_with_a_used_again_id_is_left_alone(monkeypatch):
     killed = []
-    monkeypatch.setattr(file_lock.os, "kill", lambda *arguments: killed.append(arguments))
+    monkeypatch.setattr(processes.os, "kill", lambda *arguments: killed.append(arguments))
     assert birth_of(os.getpid())
     assert not end_program((os.getpid(), "an earlier birth"))
     assert not end_program((os.getpid(), ""))
     assert killed == []
+
+
+def test_the_processor_time_of_a_process_tells_whether_it_works():
+    before_s = processor_s_of(os.getpid())
+    sum(k * k for k in range(1_000_000))
+    assert processor_s_of(os.getpid()) > before_s + 0.01
+    assert processor_s_of(2**30) is None
 
 
 # ---- instruments ----

@@ -1,8 +1,8 @@
 """Known defects of pymeasure 0.16 do not reach a run: each of those that touch us, cured by our base class.
 
-Those of its windows (the queue that stops behind a failed run, the log's handler, the estimator, two windows in one
-program, subclasses of Results) do not touch us: the lab window has a queue and a log of its own. Nor do its
-Metadata, batch rows and `Worker.join`, which nothing of ours uses.
+Those of its windows (the queue that stops behind a failed run, the log's handler, the estimator, two windows
+in one program, subclasses of Results) do not touch us: the lab window has a queue and a log of its own. Nor
+do its Metadata, batch rows and `Worker.join`, which nothing of ours uses.
 """
 
 import math

@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from qdlab.procedures.reproduce import Row, Study, swept_rows, write_rows
+from qdlab.procedures.comparison import Row, Study, write_rows
+from qdlab.procedures.reproduce import swept_rows
 
 
 def row(found: float, *, planted=100.0, error=1.0, paper=None, paper_err=None, below=False) -> Row:
