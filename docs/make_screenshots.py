@@ -33,7 +33,7 @@ from qdlab.procedures.config import locate
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1600, 1000)
-EXACT_COLOURS = 128
+EXACT_COLOURS = 40
 LIMIT_S = 120.0
 SHORT = {"hold_s": 10.0, "cycles": 2, "scan_rate_v_s": 0.4}
 

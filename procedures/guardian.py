@@ -28,8 +28,8 @@ SILENCE_S = 1.2
 """A run that has not been heard for so long, and has spent no processor time meanwhile, stands still."""
 HANG_S = 20.0
 """One that works but has not been heard for so long hangs; compiling and slow disks take a few seconds."""
-STILL_S = 1e-3
-"""Less processor time than this is none."""
+STILL_S = 5e-5
+"""Less processor time than this from one look to the next is none."""
 _LOOK_S = 0.1
 _LOCKS_FREE_S = 2.0
 BEAT, SAFE, UNSAFE = b".", b"S", b"U"
@@ -56,26 +56,20 @@ class Heartbeat:
 
         A look that comes late itself tells nothing: then the whole computer stood still, or slept.
         """
-        silent_s, spent_s = 0.0, processor_s_of(self._run_pid)
-        while silent_s < HANG_S:
-            if silent_s >= SILENCE_S and self._stands_still(spent_s):
-                break
+        silent_s = still_s = 0.0
+        spent_s = processor_s_of(self._run_pid)
+        while silent_s < HANG_S and still_s < SILENCE_S:
             asked_s = time.monotonic()
             with self._changed:
                 heard = self._changed.wait_for(lambda: self._end or self._heard, _LOOK_S)
                 end, self._heard = self._end, False
             if end:
                 return {SAFE: "", UNSAFE: "the run could not make it safe"}.get(end, "the run's process died")
-            if heard:
-                silent_s, spent_s = 0.0, processor_s_of(self._run_pid)
-            else:
-                silent_s += min(time.monotonic() - asked_s, 2 * _LOOK_S)
+            look_s = min(time.monotonic() - asked_s, 2 * _LOOK_S)
+            before_s, spent_s = spent_s, processor_s_of(self._run_pid)
+            silent_s = 0.0 if heard else silent_s + look_s
+            still_s = 0.0 if heard or not _stood_still(before_s, spent_s) else still_s + look_s
         return "the run's process hangs"
-
-    def _stands_still(self, before_s: float | None) -> bool:
-        """Whether the run has spent no processor time since it was last heard."""
-        now_s = processor_s_of(self._run_pid)
-        return now_s is not None and before_s is not None and now_s - before_s < STILL_S
 
     def _listen(self, pipe: int) -> None:
         end = b"EOF"
@@ -89,6 +83,10 @@ class Heartbeat:
         with self._changed:
             self._end = end
             self._changed.notify_all()
+
+
+def _stood_still(before_s: float | None, now_s: float | None) -> bool:
+    return before_s is not None and now_s is not None and now_s - before_s < STILL_S
 
 
 def make_safe_now(

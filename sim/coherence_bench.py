@@ -354,7 +354,7 @@ class _Pixels:
             mask += pulse.amplitude * self.wave(pulse.delay_fs)
         return mask
 
-    def power(self, mask: NDArray[np.complex128]) -> NDArray[np.float64]:
+    def power(self, mask: NDArray[np.complexfloating]) -> NDArray[np.float64]:
         """Intensity of the laser behind a mask."""
         return (mask.real**2 + mask.imag**2) * self.amplitude**2
 

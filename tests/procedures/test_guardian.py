@@ -169,7 +169,7 @@ def test_a_run_that_works_without_a_word_is_given_time(pipe, monkeypatch):
 def test_a_look_that_comes_late_is_not_taken_for_silence(pipe, monkeypatch):
     read, write = pipe
     heartbeat = Heartbeat(read, 0)
-    looks = iter([0.0, 50.0, 50.0, 50.1, 50.1])  # the first look took fifty seconds: the computer slept
+    looks = iter([0.0, 50.0, 50.0, 50.1, 50.1, 50.2])  # the first look took fifty seconds: the computer slept
     monkeypatch.setattr(guardian, "time", SimpleNamespace(monotonic=lambda: next(looks)))
     monkeypatch.setattr(heartbeat, "_changed", SleepingCondition(heartbeat))
     assert heartbeat.wait_for_end() == "the run's process died"
