@@ -24,7 +24,6 @@ from qtpy import QtCore, QtWidgets
 from qdlab.gui import theme
 from qdlab.gui.app import SWITCH_S
 from qdlab.gui.lab_window import LabWindow
-from qdlab.gui.quick_look import QuickLook
 from qdlab.gui.tabs.confocal import ConfocalTab
 from qdlab.gui.tabs.hbt import HbtTab
 from qdlab.gui.tabs.static_bias import StaticBiasTab
@@ -58,7 +57,7 @@ class Session:
         window.options.out.setText("runs")
         window.show()
         window.resize(*SIZE)
-        wait_until(lambda: connected(window))
+        wait_until(lambda: window.ready and connected(window))
         settle(0.5)
         return window
 
@@ -96,7 +95,8 @@ class Session:
         settle(0.3)
         path = self.images / f"gui_{name}.png"
         assert shown.grab().save(str(path))
-        image = with_palette(Image.open(path).convert("RGB"))
+        with Image.open(path) as whole:
+            image = with_palette(whole.convert("RGB"))
         image.save(path, optimize=True)
         print(f"{path.name}: {image.width} x {image.height}, {path.stat().st_size / 1e3:.0f} kB")
 
@@ -198,25 +198,21 @@ LIGHT_ON: tuple[tuple[str, str, dict[str, object]], ...] = (
 
 
 def runs(session: Session) -> None:
-    """The list of runs with one of them in the quick look."""
-    two_runs(session)
-    window = session.window
-    window.docks["Runs"].raise_()
-    wait_until(lambda: len(window.runs.model.paths) >= 2)
-    paths = sorted(
-        path for path in window.runs.model.paths if "cv" in path.name or "voltammetry" in path.name
-    )
-    window.runs.select(paths[-1])
-    settle(0.5)
+    """The list of runs, one of them selected."""
+    select_voltammetry(session)
     session.picture("runs")
-    look: QuickLook = window.runs.quick_look
-    shown = []
-    look.shown.connect(shown.append)
-    look.resize(*SIZE)
-    window.runs.look_at_selected()
+
+
+def quick_look(session: Session) -> None:
+    """The selected run in a window of its own."""
+    select_voltammetry(session)
+    panel, shown = session.window.runs, []
+    panel.quick_look.shown.connect(shown.append)
+    panel.quick_look.resize(*SIZE)
+    panel.look_at_selected()
     wait_until(lambda: bool(shown))
-    session.picture("quick_look", look)
-    look.hide()
+    session.picture("quick_look", panel.quick_look)
+    panel.quick_look.hide()
 
 
 def compare(session: Session) -> None:
@@ -261,7 +257,21 @@ def dark(session: Session) -> None:
 
 SCENES: dict[str, Callable[[Session], None]] = {
     scene.__name__: scene
-    for scene in (start, form, live, result, static_bias, hbt, confocal, station, runs, compare, dark, failed)
+    for scene in (
+        start,
+        form,
+        live,
+        result,
+        static_bias,
+        hbt,
+        confocal,
+        station,
+        runs,
+        quick_look,
+        compare,
+        dark,
+        failed,
+    )
 }
 
 
@@ -276,6 +286,18 @@ def two_runs(session: Session) -> None:
         session.run()
         session.window.options.seed.setText("2")
     session.window.options.seed.setText("1")
+
+
+def select_voltammetry(session: Session) -> None:
+    """Show the list of runs, with the newest voltammetry-FLID run selected."""
+    two_runs(session)
+    window = session.window
+    window.docks["Runs"].raise_()
+    wait_until(lambda: any(entry.kind == "voltammetry_flid" for entry in window.runs.model.entries))
+    window.runs.select(
+        max(entry.path for entry in window.runs.model.entries if entry.kind == "voltammetry_flid")
+    )
+    settle(0.5)
 
 
 def judged(window: LabWindow) -> None:

@@ -28,7 +28,6 @@ from .tabs import tab_classes
 
 if TYPE_CHECKING:
     from ..procedures.run import RunOutcome
-    from ..procedures.station import Station
 
 TITLE = "qdlab"
 SIZE = (1600, 1000)
@@ -52,13 +51,11 @@ class LabWindow(QtWidgets.QMainWindow):
         self.live: LiveView | None = None
         self._lives: list[LiveView] = []
         self._closing = self._closed = False
-        self._station: Station | None = None
+        self.ready = False
+        """Whether the form and the station are there, shortly after the window is."""
         self._build()
         self._connect()
         restore_layout(self)
-        if station is not None:
-            show_tabs_of(self, station)
-        self._list_runs()
 
     # ---- what a person does ----
 
@@ -220,6 +217,7 @@ class LabWindow(QtWidgets.QMainWindow):
         self.stop_button.pressed.connect(self.red_stop)
         self.simulated = QtWidgets.QLabel("SIMULATED")
         self.simulated.setObjectName("simulated")
+        self.simulated.hide()  # until the station is known
         self.simulated.setToolTip("instruments of this station are emulated: nothing real is measured")
         self.station_label = QtWidgets.QLabel()
         gap = QtWidgets.QWidget()
@@ -233,7 +231,6 @@ class LabWindow(QtWidgets.QMainWindow):
         bar.addWidget(row)
 
     def _connect(self) -> None:
-        self.tabs.currentChanged.connect(self._tab_changed)
         self.options.changed.connect(lambda: self.form.ask_again())
         self.queue.before_run = self.station_area.give_up
         self.queue.after_run = self.station_area.take_back
@@ -256,7 +253,6 @@ class LabWindow(QtWidgets.QMainWindow):
         self.queue_panel.reopen.connect(self.open_path)
         self.opener.opened.connect(self._show_run)
         self.opener.refused.connect(lambda _path, message: self.message.tell(message))
-        self._tab_changed()
 
     def _list_runs(self) -> None:
         if (folder := Path(self.options.out.text())).is_dir():
@@ -286,9 +282,7 @@ class LabWindow(QtWidgets.QMainWindow):
         except ConfigError as error:
             self.message.tell(str(error))
             return
-        self._station = station
-        if self.isVisible():
-            self.station_area.show_station(station)
+        self.station_area.show_station(station)
         self.simulated.setVisible(station.simulated)
         self.options.set_simulated(station.simulated)
         self.station_label.setText(f"<b>{station.file.station.name}</b> &nbsp; {station.path.name}")
@@ -296,14 +290,21 @@ class LabWindow(QtWidgets.QMainWindow):
             f"{TITLE} – {station.file.station.name}{' [SIMULATED]' if station.simulated else ''}"
         )
 
-    def showEvent(self, a0: QtGui.QShowEvent | None) -> None:  # noqa: N802
-        """Take hold of the station once the window is there."""
-        super().showEvent(a0)
-        QtCore.QTimer.singleShot(0, self._hold_station)
+    def paintEvent(self, a0: QtGui.QPaintEvent | None) -> None:  # noqa: N802
+        """Fill the window once it is on the screen: what forms and stations import takes a second."""
+        super().paintEvent(a0)
+        if not self.ready:
+            QtCore.QTimer.singleShot(0, self._begin)
 
-    def _hold_station(self) -> None:
-        if self._station is not None and self.isVisible():
-            self.station_area.show_station(self._station)
+    def _begin(self) -> None:
+        if self.ready or not self.isVisible():
+            return
+        if self.station is not None:
+            show_tabs_of(self, self.station)
+        self.tabs.currentChanged.connect(self._tab_changed)
+        self._tab_changed()
+        self._list_runs()
+        self.ready = True
 
     def _use_point(self, x_um: float, y_um: float, z_um: float) -> None:
         """Put a place into the form that is shown, and into the others of this station as their dot."""

@@ -59,6 +59,11 @@ class StationPanel(QtWidgets.QWidget):
         self.safe.setEnabled(mine and not busy)
         self.safe.setText("making safe …" if busy else "Everything safe")
 
+    @property
+    def told(self) -> str:
+        """Who holds the station, and what the run that does is doing."""
+        return self.holder.full
+
     def stop(self) -> None:
         """Ask the monitor no more."""
         self._timer.stop()

@@ -22,7 +22,9 @@ class LcosTable(DriverTable):
     """`[shaper]` with driver = "lcos"; connection is the screen's name or number."""
 
     rows: int = Field(gt=0, description="the panel's height")
-    calibration: str = Field(description='path of the calibration; "exact" on the twin')
+    calibration: str = Field(
+        description='path of the calibration, from the station file; "exact" on the twin'
+    )
     optics: str = Field(description="the name of the optics that the calibration must be of")
     optics_changed: date = Field(
         description="when the optics were last touched; older calibrations are refused"
@@ -57,7 +59,7 @@ def _build_lcos(table: LcosTable, around: Surroundings) -> Device:
         clock=around.clock,
         calibration=calibration
         or LcosCalibration.load(
-            Path(table.calibration), optics=table.optics, optics_changed=table.optics_changed
+            around.station_dir / table.calibration, optics=table.optics, optics_changed=table.optics_changed
         ),
         encoding=Diffraction(table.grating_rows, table.order) if diffraction else PhaseOnly(),
         rows=table.rows,

@@ -41,12 +41,14 @@ class SimulatedBench(Protocol):
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a driver is built into: the clock, a folder for its files, the operator, and the bench if any."""
+    """What a driver is built into: the clock, a folder for its files, the operator, the bench if any."""
 
     clock: Clock
     work_dir: Path
     ask: Callable[[str], str]
     bench: SimulatedBench | None = None
+    station_dir: Path = Path()
+    """Folder of the station file, where relative paths in it start."""
 
     def charging_bench(self) -> Bench:
         """The bench of a simulated connection, with a dot in a cell."""

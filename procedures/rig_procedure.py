@@ -167,10 +167,10 @@ class RigProcedure(Procedure):
         problems += _attempt("recording", self.finish_recording)
         if self.status_name != "finished":
             problems += _attempt("record", lambda: self.record.keep_leftovers(Path(self.rig.work.name)))
+        problems += _attempt("record", self._store_settings)
         unsafe = self.rig.close()  # which makes safe once more
         problems += unsafe
         self.rig_is_safe = not unsafe
-        problems += _attempt("record", self._store_settings)
         if self.status_name == "running":
             self._end("aborted", "stopped before the experiment began", AbortedError("stopped"))
         self._fail_with(problems)

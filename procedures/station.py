@@ -113,7 +113,9 @@ class Station:
         locks = InstrumentLocks(self.tables.values())
         locks.acquire()
         work = tempfile.TemporaryDirectory(prefix="qdlab-", ignore_cleanup_errors=True)
-        around = Surroundings(bench.clock if bench else RealClock(), Path(work.name), ask, bench)
+        around = Surroundings(
+            bench.clock if bench else RealClock(), Path(work.name), ask, bench, self.path.parent
+        )
         try:
             built = {role: self._device(role, around) for role in self.tables}
         except BaseException:
@@ -130,7 +132,9 @@ class Station:
             InstrumentLocks([self.tables[role]]),
             tempfile.TemporaryDirectory(prefix="qdlab-", ignore_cleanup_errors=True) as work,
         ):
-            around = Surroundings(bench.clock if bench else RealClock(), Path(work), ask, bench)
+            around = Surroundings(
+                bench.clock if bench else RealClock(), Path(work), ask, bench, self.path.parent
+            )
             device = self._device(role, around)
             try:
                 yield device

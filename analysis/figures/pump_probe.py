@@ -57,5 +57,6 @@ def _traces(axes: Axes, s: PumpProbeSpectra) -> None:
         y, e = 100 * s.change[:, k], 100 * s.error[:, k]
         axes.errorbar(s.t2_fs, y, e, lw=1, ms=2.5, fmt="o-", color=colour, label=f"{s.w3_cm[k] / 1e3:.2f}")
     axes.axhline(0, lw=0.8, color="0.7")
-    axes.legend(frameon=False, fontsize=9, title="ω3 (10³ cm⁻¹)")
+    axes.margins(y=0.2)
+    axes.legend(frameon=False, fontsize=9, title="ω3 (10³ cm⁻¹)", ncol=3, loc="upper right")
     name_axes(axes, "t2 (fs)", "ΔS/S (%)", "traces")

@@ -50,7 +50,8 @@ def _traces(axes: Axes, found: T2Traces) -> None:
         axes.plot(t2, trace.signal.real, "o", ms=2.5, color=colour, label=label)
         axes.plot(t2, trace.fitted.real, lw=1, color=colour)
     axes.axhline(0, lw=0.8, color="0.7")
-    axes.legend(frameon=False, fontsize=9)
+    axes.margins(y=0.2)
+    axes.legend(frameon=False, fontsize=9, ncol=2, loc="upper right")
     name_axes(axes, "t2 (fs)", "Re R (√counts)", "traces, lines: global fit")
 
 

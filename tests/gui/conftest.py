@@ -38,6 +38,7 @@ def lab(qtbot):
         window = LabWindow(*arguments)
         window.show()
         windows.append(window)
+        qtbot.waitUntil(lambda: window.ready, timeout=LIMIT_MS)
         return window
 
     yield make

@@ -40,7 +40,8 @@ def script():
 def test_every_picture_is_there_of_the_said_size_and_together_they_are_small(script):
     assert sorted(PICTURES) == sorted(f"images/gui_{scene}.png" for scene in script.SCENES)
     for picture in PICTURES:
-        assert Image.open(DOCS / picture).size == script.SIZE, picture
+        with Image.open(DOCS / picture) as image:
+            assert image.size == script.SIZE, picture
     sizes = [(DOCS / picture).stat().st_size for picture in PICTURES]
     assert max(sizes) < 200e3
     assert sum(sizes) < 2e6
@@ -73,7 +74,8 @@ def test_a_picture_keeps_its_frequent_colours_and_has_256_at_most(script):
 @pytest.mark.slow
 def test_the_script_makes_the_picture_of_the_window_as_it_opens(script, tmp_path, qtbot):
     script.make(["start"], tmp_path)
-    picture = Image.open(tmp_path / "gui_start.png").convert("RGB")
+    with Image.open(tmp_path / "gui_start.png") as image:
+        picture = image.convert("RGB")
     assert picture.size == script.SIZE
     red_stop = sum(n for n, colour in picture.getcolors(1 << 24) if colour == (212, 0, 0))
     assert red_stop > 2000

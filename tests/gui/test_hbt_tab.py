@@ -94,8 +94,8 @@ def test_result_shows_what_the_analysis_found(tab, recorded):
     g2 = analysis.result.antibunching
     assert tab.g2.value == (g2.window.value, g2.window.error)
     peaks = tab.peaks.curves()
-    np.testing.assert_array_equal(peaks["± T/2 window"][1], g2.pairs.window_pairs)
-    np.testing.assert_array_equal(peaks["by sync number"][1], g2.pairs.sync_pairs)
+    np.testing.assert_array_equal(peaks["± T/2"][1], g2.pairs.window_pairs)
+    np.testing.assert_array_equal(peaks["by sync"][1], g2.pairs.sync_pairs)
     np.testing.assert_allclose(peaks["background"][1], g2.accidental_pairs.value)
     edges_us, pairs = tab.g2.curves()["pairs"]
     assert pairs.sum() == g2.pairs.binned((edges_us[1] - edges_us[0]) * 1e3)[1].sum()

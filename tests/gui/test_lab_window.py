@@ -97,8 +97,7 @@ def test_abort_in_the_middle_of_a_run_keeps_what_was_recorded(lab, qtbot):
     assert window.tab.trace.curves()["intensity"][1].sum() > 0
 
 
-@pytest.mark.parametrize("how", ["button", "F12", "Esc"])
-def test_the_red_stop_makes_the_rig_safe_and_holds_the_queue(lab, qtbot, how):
+def test_the_red_stop_makes_the_rig_safe_and_holds_the_queue(lab, qtbot):
     window = lab()
     job = start_long_run(window, qtbot)
     window.form.set_values({"hold_s": 1})
@@ -106,16 +105,38 @@ def test_the_red_stop_makes_the_rig_safe_and_holds_the_queue(lab, qtbot, how):
     bench = job.procedure.rig.bench
     assert bench.light.emitting
     with qtbot.waitSignal(window.queue.made_safe, timeout=LIMIT_MS):
-        if how == "button":
-            qtbot.mousePress(window.stop_button, QtCore.Qt.LeftButton)
-        else:
-            qtbot.keyClick(window, QtCore.Qt.Key_F12 if how == "F12" else QtCore.Qt.Key_Escape)
+        qtbot.mousePress(window.stop_button, QtCore.Qt.LeftButton)
     assert not bench.light.emitting
     assert bench.applied_potential_v == bench.cell.rest_potential_v
     assert window.queue.held
     wait_for_end(window, qtbot)
     assert [job.state for job in window.queue.jobs] == [State.ABORTED, State.WAITING]
     assert window.message.text.startswith("RED STOP: everything is off")
+
+
+def test_the_keys_of_the_red_stop_do_what_the_button_does(lab, qtbot, monkeypatch):
+    window = lab()
+    for number, key in enumerate((QtCore.Qt.Key_F12, QtCore.Qt.Key_Escape), 1):
+        window.queue.hold(False)
+        window.message.dismiss()
+        qtbot.keyClick(window, key)
+        assert window.queue.held, number
+        assert window.message.text.startswith("RED STOP: everything is off")
+
+
+def test_a_paused_run_says_so_in_the_queue_and_goes_on(lab, qtbot):
+    window = lab()
+    window.options.speed.setCurrentText("20")
+    window.form.set_values({"hold_s": 2, "cycles": 60, "scan_rate_v_s": 4, "keep_in_focus_s": 0})
+    window.form.queue()
+    job, panel = window.queue.running, window.queue_panel
+    qtbot.waitUntil(lambda: panel.pause.isVisible(), timeout=LIMIT_MS)
+    qtbot.mouseClick(panel.pause, QtCore.Qt.LeftButton)
+    qtbot.waitUntil(lambda: panel.table.item(0, 2).text() == "paused", timeout=LIMIT_MS)
+    assert job.procedure.progress.paused
+    qtbot.mouseClick(panel.pause, QtCore.Qt.LeftButton)
+    qtbot.waitUntil(lambda: panel.table.item(0, 2).text().endswith("s"), timeout=LIMIT_MS)
+    assert not job.procedure.progress.paused
 
 
 def test_the_red_stop_works_while_a_plot_keeps_the_window_busy(lab, qtbot, monkeypatch):

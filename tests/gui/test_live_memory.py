@@ -49,7 +49,7 @@ def test_live_memory_does_not_grow_with_the_run_and_no_photon_is_missed(minute):
     watched = Watched()
     tracemalloc.start()
     try:
-        watched.run(minute, 40)  # everything has its size
+        snapshot = watched.run(minute, 40)  # everything has its size
         before, _ = tracemalloc.get_traced_memory()
         snapshot = watched.run(minute, 80)
         after, _ = tracemalloc.get_traced_memory()

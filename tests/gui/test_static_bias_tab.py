@@ -49,9 +49,7 @@ def test_result_shows_lifetime_intensity_and_g2_at_each_potential(tab, recorded)
         np.testing.assert_array_equal(potential_v, POTENTIALS)
         np.testing.assert_allclose(value, [r.value * scale for r in found])
         np.testing.assert_allclose(plot.errors("mean of each hold"), [r.error * scale for r in found])
-    np.testing.assert_allclose(
-        tab.g2.curves()["± T/2 window"][1], [at.antibunching.window.value for at in held]
-    )
+    np.testing.assert_allclose(tab.g2.curves()["± T/2"][1], [at.antibunching.window.value for at in held])
     assert tab.lifetimes.axis_name("bottom") == "potential (V vs. Pt quasi-reference)"
 
 

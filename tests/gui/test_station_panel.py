@@ -85,7 +85,7 @@ def test_every_card_says_who_answers_and_that_it_is_simulated(shown):
     assert panel.cards["counter"].sync.text() == "sync 2.5 MHz, limit 5 Mc/s per detector"
     assert panel.cards["potentiostat"].cell.text() == "cell off"
     assert panel.cards["potentiostat"].allowed.text() == "allowed -2 to 0.6 V"
-    assert panel.holder.text() == "under manual control"
+    assert panel.told == "under manual control"
 
 
 def test_unlocking_lets_the_bars_of_the_rates_rise(shown, qtbot):
@@ -262,7 +262,7 @@ def test_a_run_takes_the_station_and_gives_it_back(area, queue, qtbot, tmp_path)
     qtbot.waitUntil(lambda: "LIGHT ON" in panel.cards["laser"].lock_state.text())
     with qtbot.waitSignal(queue.ended, timeout=20_000) as ended:
         queue.add(RunRequest("confocal_scan", SMALL, out=tmp_path, speed=2.0))
-        qtbot.waitUntil(lambda: panel.holder.text() == "a run holds the station: frame 1", timeout=10_000)
+        qtbot.waitUntil(lambda: panel.told == "a run holds the station: frame 1", timeout=10_000)
         qtbot.waitUntil(lambda: panel.cards["counter"].bars["rate_0_hz"].rate_hz > 100)
         for card in panel.cards.values():
             assert card.lamp.colour == "good"
@@ -270,7 +270,7 @@ def test_a_run_takes_the_station_and_gives_it_back(area, queue, qtbot, tmp_path)
             assert not any(control.isEnabled() for control in card.controls)
         assert not panel.safe.isEnabled()
     assert ended.args[1].status == "finished"
-    qtbot.waitUntil(lambda: panel.holder.text() == "under manual control")
+    qtbot.waitUntil(lambda: panel.told == "under manual control")
     qtbot.waitUntil(lambda: panel.cards["laser"].lock_state.text() == "locked by software")
     qtbot.waitUntil(panel.cards["stage"].go.isEnabled)
 
