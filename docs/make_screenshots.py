@@ -18,6 +18,7 @@ from pathlib import Path
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 os.environ.setdefault("QT_API", "pyqt5")
 
+import numpy as np
 from PIL import Image
 from qtpy import QtCore, QtWidgets
 
@@ -338,19 +339,19 @@ def wait_until(done: Callable[[], bool]) -> None:
 
 def with_palette(image: Image.Image) -> Image.Image:
     """The image in 256 colours: its most frequent ones as they are, and as many that stand for the others."""
-    counted = image.getcolors(image.width * image.height)
-    assert counted is not None
-    colours = [colour for _, colour in sorted(counted, reverse=True)]
-    palette = Image.new("P", (1, 1))
-    entries = [value for colour in colours[:EXACT_COLOURS] for value in colour]
-    if others := colours[EXACT_COLOURS:]:
-        line = Image.new("RGB", (len(others), 1))
-        line.putdata(others)
-        found = line.quantize(256 - EXACT_COLOURS).getpalette()
+    pixels = np.asarray(image, np.int64) @ [1 << 16, 1 << 8, 1]
+    packed, where, counts = np.unique(pixels, return_inverse=True, return_counts=True)
+    colours = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=1)
+    order = np.argsort(-counts)
+    palette, others = colours[order[:EXACT_COLOURS]], colours[order[EXACT_COLOURS:]]
+    if len(others):
+        found = Image.fromarray(others[None].astype(np.uint8)).quantize(256 - EXACT_COLOURS).getpalette()
         assert found is not None
-        entries += found[: 3 * (256 - EXACT_COLOURS)]
-    palette.putpalette(entries)
-    return image.quantize(palette=palette, dither=Image.Dither.NONE)
+        palette = np.concatenate([palette, np.reshape(found, (-1, 3))])[:256]
+    nearest = np.argmin(((colours[:, None] - palette) ** 2).sum(axis=2), axis=1)
+    small = Image.fromarray(nearest[where].reshape(pixels.shape).astype(np.uint8), "P")
+    small.putpalette(palette.ravel().tolist())
+    return small
 
 
 def make(scenes: list[str], images: Path) -> None:

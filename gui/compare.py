@@ -76,7 +76,7 @@ class Comparison(QtWidgets.QWidget):
         assert top is not None
         side.hide()
         top.setSectionResizeMode(QtWidgets.QHeaderView.ResizeMode.Stretch)
-        top.setDefaultAlignment(QtCore.Qt.AlignmentFlag.AlignLeft | QtCore.Qt.AlignmentFlag.AlignVCenter)
+        top.setDefaultAlignment(QtCore.Qt.AlignmentFlag.AlignLeft)
         top.setTextElideMode(QtCore.Qt.TextElideMode.ElideRight)
         head = QtWidgets.QHBoxLayout()
         head.addWidget(self.message, 1)

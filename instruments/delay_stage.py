@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .base import Device, Limits, NotConnectedError, OutOfRangeError
+from .base import Device, Limits, OutOfRangeError
 from .clock import Clock
 from .stage import NotOnTargetError
 
@@ -200,9 +200,6 @@ class DelayStage(Device):
                 return False
             self._clock.sleep(_POLL_S)
         return True
-
-    def _not_connected(self) -> NotConnectedError:
-        return NotConnectedError(f"{self.name}: connect first")
 
     # ---- inside ----
 

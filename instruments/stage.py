@@ -133,8 +133,8 @@ class Stage(Device):
             read_um: float = getattr(position, f"{axis}_um")
             if abs(read_um - um) > _ARRIVED_UM:
                 raise NotOnTargetError(
-                    f"{self.name}: says that it has settled, but that {axis} is at {read_um:.3f} um instead of "
-                    f"{um:.3f} um: the line is disturbed, or something touches the stage"
+                    f"{self.name}: says that it has settled, but that {axis} is at {read_um:.3f} um instead "
+                    f"of {um:.3f} um: the line is disturbed, or something touches the stage"
                 )
         return position
 

@@ -160,15 +160,25 @@ def station_safe(station: Annotated[str, typer.Argument(help="Station TOML or na
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def emulate(
     context: typer.Context,
-    instrument: Annotated[str, typer.Argument(help="chi760 or e545")],
+    instrument: Annotated[
+        str, typer.Argument(help="chi760, e545, or station with its TOML; any instrument with --list-faults.")
+    ],
+    list_faults: Annotated[bool, typer.Option("--list-faults", help="Name its faults and end.")] = False,
 ) -> None:
-    """Run an emulated instrument as a program of its own."""
+    """Run an emulated instrument, or a whole emulated station, as a program of its own."""
+    if list_faults:
+        from .cli_faults import list_faults as print_faults
+
+        print_faults(instrument)
+        return
     if instrument == "chi760":
         from ..sim.emulators.chi760.__main__ import main as emulated
     elif instrument == "e545":
         from ..sim.emulators.e545_program import main as emulated
+    elif instrument == "station":
+        from .emulated_station import main as emulated
     else:
-        raise typer.BadParameter(f"{instrument!r} is not one of: chi760, e545")
+        raise typer.BadParameter(f"{instrument!r} is not one of: chi760, e545, station")
     raise typer.Exit(emulated(context.args))
 
 

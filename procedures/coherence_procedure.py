@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..instruments.base import InstrumentError
 from ..instruments.pulse_shaper import BLANK, PulseTrain
 from .errors import AbortedError, InterlockError
 from .parameters import count, exact_float
@@ -16,6 +17,10 @@ MOVE_S = 0.2
 """Of the delay stage to its next place, for estimates."""
 BYTES_PER_FRAME = 2500
 """The pixels of the band in the run file, compressed."""
+DIM_COUNTS = 100.0
+"""Mean counts per pixel below which there is no local oscillator."""
+SEEN = 2.0
+"""The pulses change the spectrum at least so many times as much as noise does."""
 
 
 class CoherenceProcedure(RigProcedure):
@@ -80,7 +85,8 @@ class CoherenceProcedure(RigProcedure):
         self.frames += self.averages
         if detector.saturated(frames).any():
             raise InterlockError(
-                "the spectrometer is saturated; take a shorter integration_s, or attenuate the local oscillator"
+                "the spectrometer is saturated; take a shorter integration_s, or attenuate the local "
+                "oscillator"
             )
         if self.rig.clock.now() - self._looked_s >= POLL_S:
             self._looked_s = self.rig.clock.now()
@@ -90,6 +96,29 @@ class CoherenceProcedure(RigProcedure):
         counts = frames.counts[0] if self.averages == 1 else frames.counts.mean(axis=0)
         return counts if detector.dark is None else counts - detector.dark
 
+    def check_light(self, pixels: NDArray[np.bool_], phase: str) -> None:
+        """Raise InstrumentError unless the local oscillator and the shaper's pulses are seen on the pixels.
+
+        No instrument can tell that a beam is blocked or that a screen stays dark.
+        """
+        lo, again = (_even(self.spectrum(BLANK, phase)[pixels]) for _ in range(2))
+        if lo is None or again is None:
+            raise InstrumentError(
+                "no local oscillator on the spectrometer: open its beam, or take a longer integration_s"
+            )
+        pulses = _even(self.spectrum(self.pair(0.0), phase)[pixels])
+        if pulses is None or np.std(pulses - lo) < SEEN * np.std(again - lo):
+            raise InstrumentError(
+                "the spectrum stays the same when the shaper lets pulses through: see whether its screen "
+                "shows the frames and the pump beam is open"
+            )
+
     def measured(self) -> Progress:
         """Frames so far."""
         return Progress(told=f"{self.frames:,} frames")
+
+
+def _even(counts: NDArray[np.floating]) -> NDArray[np.floating] | None:
+    """A spectrum over its mean, so that the laser's power does not matter; None without light."""
+    mean = float(counts.mean())
+    return counts / mean if mean > DIM_COUNTS else None

@@ -101,7 +101,8 @@ class PhotonRecording:
             "n_inputs": n_inputs,
             "start_s": host_s,
         }
-        self._record.write_header()
+        self._record.begin_words()
+        TttrDecoder(self._counter.record_type).decode(np.empty(0, np.uint32))  # loads the compiled code
         self.live.start(sync_period_s)
         self._counter.start(duration_s)
 

@@ -120,14 +120,17 @@ class RunRecord:
         self._log.write(f"{clock_s:12.6f}  {message}\n")
         self._log.flush()
 
+    def begin_words(self) -> None:
+        """Write the header, which tells of the photons now, and begin to pack what `append_words` brings."""
+        self.write_header()
+        self._early = EarlyPacking(self.folder, self.header, lambda: self.confirmed_words)
+        self._early.start()
+
     def append_words(self, words: NDArray[np.uint32]) -> None:
         """Append the card's words; they are confirmed when this returns (handed to the operating system)."""
         self._check_reserve()
         self._write_words(np.ascontiguousarray(words, "<u4").view(np.uint8).data)
         self.confirmed_words += len(words)
-        if self._early is None:
-            self._early = EarlyPacking(self.folder, self.header, lambda: self.confirmed_words)
-            self._early.start()
 
     def _write_words(self, content: memoryview) -> None:
         """Write whole words, none behind a gap; what a full disk takes of them in part is cut off again."""

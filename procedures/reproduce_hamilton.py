@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..analysis.twodes import coherence_numbers as cn
-from ..analysis.twodes.coherences import Coherences, find_coherences, fit_trace, trace_at
+from ..analysis.twodes.coherences import Coherences, find_coherences, trace_at
 from ..analysis.twodes.phase_cycling import NONREPHASING, REPHASING
 from ..analysis.twodes.scan import ScanPlan
 from ..analysis.twodes.spectra import Maps, maps_from_t1
@@ -186,7 +186,7 @@ def beat_rows(sample: Sample) -> Iterator[Row]:
         yield _row(sample, "4", f"{name}.dephasing_fs", quantity, "fs", GLOBAL, ensemble=in_ensemble)
         w1, w3 = cn.addresses_of(sample.scan.numbers)[name]
         quantity = f"{rho} dephasing, trace at its address"
-        how = f"one beat along the trace at ({w1:.0f}, {w3:.0f})"
+        how = f"damped beat along the trace at ({w1:.0f}, {w3:.0f})"
         yield _row(sample, "4", f"{name}.trace_dephasing_fs", quantity, "fs", how, ensemble=in_ensemble)
 
 
@@ -201,7 +201,9 @@ def level_rows(main: Sample, other: Sample) -> Iterator[Row]:
         "2", f"energy, {versus}", "cm-1", 0.0, 0.0, planted, a - b, math.hypot(da, db), how, below=True,
         ensemble=main.ensemble["lowest_band_cm"] - other.ensemble["lowest_band_cm"],
     )  # fmt: skip
-    name = "diagonal.width_cm"
+    if not (main.scan.fits and other.scan.fits):
+        return
+    name, how = "II.length_cm", "spot of ρ_II in its beating map, standard deviation along the diagonal"
     (a, da), (b, db) = _corrected(main.scan, name), _corrected(other.scan, name)
     planted = main.planted.numbers[name] / other.planted.numbers[name]
     error = a / b * math.hypot(da / a, db / b)
@@ -313,8 +315,8 @@ def draw_figures(study: Study, samples: Sequence[Sample]) -> None:
     for sample in (s for s in samples if s.scan.fits):
         traces[sample.label] = []
         for kind in cn.KINDS:
-            w1, w3 = cn.addresses_of(sample.scan.numbers)[kind.name]
-            trace, clean = trace_at(sample.scan.maps, w1, w3), trace_at(sample.planted_maps, w1, w3)
-            fit = fit_trace(trace, kind.w2_cm if w3 >= w1 else -kind.w2_cm, kind.dephasing_fs)
+            address = cn.addresses_of(sample.scan.numbers)[kind.name]
+            trace, clean = trace_at(sample.scan.maps, *address), trace_at(sample.planted_maps, *address)
+            fit = cn.fit_kind(trace, kind, address)
             traces[sample.label].append(TraceAt(f"ρ_{kind.name}", trace, clean, fit))
     draw_traces(study.out / "figure_4.png", traces)

@@ -227,7 +227,9 @@ class RigProcedure(Procedure):
         """
         clock, began_s = self.rig.clock, self.rig.clock.now()
         polls = max(1, math.ceil(duration_s / self.look_every_s() - 1e-9))
-        for poll in range(1, polls + 1):  # to instants, so that it ends at the same one however often it looks
+        for poll in range(
+            1, polls + 1
+        ):  # to instants, so that it ends at the same one however often it looks
             clock.sleep(max(0.0, began_s + duration_s * poll / polls - clock.now()))
             self.look(phase)
             self.go_on()

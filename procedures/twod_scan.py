@@ -84,6 +84,8 @@ class TwoDScan(CoherenceProcedure):
         for number, t2 in enumerate(self.t2_fs()):
             self.checkpoint()
             measured_fs = self.rig.delay.move_to(float(t2))
+            if number == 0:
+                self.check_light(self._pixels, PHASE)
             lo = self.spectrum(BLANK, PHASE)[self._pixels].astype(np.float32)
             counts = np.empty((self.t1_points, len(phases), len(lo)), np.float32)
             times = np.empty(counts.shape[:2])

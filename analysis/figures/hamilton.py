@@ -95,11 +95,11 @@ def draw_traces(path: Path, samples: Mapping[str, Sequence[TraceAt]]) -> None:
 
 
 def _trace(axes: Axes, each: TraceAt, colour: str) -> None:
-    trace, (beat,) = each.trace, each.fit.beats
+    trace, beat = each.trace, each.fit.beats[0]
     axes.plot(trace.t2_fs, trace.signal.real, ".", ms=3, color=colour, label="measured")
     axes.plot(trace.t2_fs, _clean(each).real, lw=0.9, color=TRACE_COLOUR, label="without instruments")
     fitted = each.fit.model(trace.t2_fs)
-    axes.plot(trace.t2_fs, fitted.real, "--", lw=1.1, color=colour, label="one beat, fitted")
+    axes.plot(trace.t2_fs, fitted.real, "--", lw=1.1, color=colour, label="fitted")
     axes.legend(fontsize=7, frameon=False, ncols=3, loc="upper right")
     low, high = float(trace.signal.real.min()), float(trace.signal.real.max())
     axes.set_ylim(low - 0.1 * (high - low), high + 0.3 * (high - low))

@@ -16,6 +16,7 @@ from scipy.ndimage import label
 from .coherences import (
     FIT_FROM_FS,
     FittedBeat,
+    Trace,
     beating_map,
     beats_apart,
     beats_of,
@@ -24,6 +25,7 @@ from .coherences import (
     fit_variants,
     trace_at,
 )
+from .global_fit import GlobalFit
 from .phase_cycling import Signature
 from .spectra import Maps
 
@@ -35,10 +37,14 @@ SATELLITE_CM = 125.0
 """Beats between the polarisations lie so far below and above the strong one."""
 TOP = 0.8
 """The strongest address is the centre of what reaches this share of the maximum."""
+SPOT = 0.4
+"""And its length that of what reaches this share."""
 POPULATED_FS = 100.0
 """From here on the diagonal shows levels rather than beats between branches."""
 SLICE_CM = 150.0
 """Addresses this close to the diagonal belong to it."""
+NEAR_CM = 200.0
+"""Beats of both signs meet at an address so near to the diagonal."""
 DIAGONAL_STEP_CM = 40.0
 LEAST_T2 = 40
 """Fewer t2 do not tell beats."""
@@ -71,16 +77,19 @@ def diagonal(maps: Maps) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
 
 
 def diagonal_numbers(maps: Maps) -> Numbers:
-    """Centre and standard deviation of what stands out of the diagonal by a tenth of its maximum."""
+    """Centre of what stands out of the diagonal by a tenth of its maximum."""
     axis, along = diagonal(maps)
     weight = np.where(along > 0.1, along, 0.0)
     weight /= weight.sum()
-    centre = float(weight @ axis)
-    return {"diagonal.centre_cm": centre, "diagonal.width_cm": float(np.sqrt(weight @ (axis - centre) ** 2))}
+    return {"diagonal.centre_cm": float(weight @ axis)}
 
 
 def beating_numbers(maps: Maps) -> Numbers:
-    """Of each kind the strongest address and the maximum relative to that of rho_III; rho_II's neighbours."""
+    """Of each kind the strongest address, the maximum relative to that of rho_III, and the length.
+
+    The length is the standard deviation along the diagonal of the top of its beating map: levels of one
+    kind, shifted by the size of the dots. Also the maxima beside rho_II relative to its own.
+    """
     asked = np.array([kind.w2_cm for kind in KINDS])
     beside = KINDS[1].w2_cm + SATELLITE_CM * np.array([-1, 1])
     axis = np.concatenate([asked, -asked, beside, -beside])
@@ -88,7 +97,10 @@ def beating_numbers(maps: Maps) -> Numbers:
     tops = {kind.name: beating_map(beating, kind.w2_cm, maps).amplitude for kind in KINDS}
     found: Numbers = {}
     for name, amplitude in tops.items():
-        found[f"{name}.w1_cm"], found[f"{name}.w3_cm"] = _centre_of_top(amplitude, maps)
+        weight = _top(amplitude, TOP)
+        found[f"{name}.w1_cm"] = float(weight.sum(axis=1) @ maps.w1_cm)
+        found[f"{name}.w3_cm"] = float(weight.sum(axis=0) @ maps.w3_cm)
+        found[f"{name}.length_cm"] = _length(_top(amplitude, SPOT), maps)
         found[f"{name}.maximum"] = float(amplitude.max() / tops["III"].max())
     for where, w2 in zip(("below", "above"), beside, strict=True):
         found[f"II.{where}"] = float(beating_map(beating, w2, maps).amplitude.max() / tops["II"].max())
@@ -116,6 +128,25 @@ def fitted_numbers(maps: Maps, addresses: Addresses, from_fs: Sequence[float] = 
         sides = [beats_apart(fits[0], n) for n in kinds]
         variants += [_named([side[k] for side in sides]) | traces[0] for k in (0, 1)]
     return variants
+
+
+def fit_kind(
+    trace: Trace, kind: Kind, address: tuple[float, float], *, from_fs: float = FIT_FROM_FS[0]
+) -> GlobalFit:
+    """A kind's beat along the trace at its address.
+
+    Away from the diagonal it has one sign: positive above, negative below. Near the diagonal both signs of it
+    meet, and those of rho_III, which is broad: first the positive ones, the kind's own before the other.
+    """
+    w1, w3 = address
+    if abs(w3 - w1) > NEAR_CM:
+        return fit_trace(
+            trace, [kind.w2_cm if w3 > w1 else -kind.w2_cm], [kind.dephasing_fs], from_fs=from_fs
+        )
+    beats = [kind, *(other for other in KINDS[2:] if other != kind)]
+    w2_cm = [beat.w2_cm for beat in beats]
+    times_fs = [beat.dephasing_fs for beat in beats]
+    return fit_trace(trace, [*w2_cm, *(-w2 for w2 in w2_cm)], times_fs * 2, from_fs=from_fs)
 
 
 def replicas(maps: Maps, noise: NDArray[np.complexfloating], count: int, *, seed: int) -> Iterator[Maps]:
@@ -165,23 +196,29 @@ def _named(beats: Sequence[FittedBeat]) -> Numbers:
 
 
 def _trace_numbers(maps: Maps, addresses: Addresses, from_fs: float) -> Numbers:
-    """Each kind at its address, with the sign that beats there: below the diagonal it is negative."""
     numbers: Numbers = {}
     for kind in KINDS:
-        w1, w3 = addresses[kind.name]
-        start_cm = kind.w2_cm if w3 >= w1 else -kind.w2_cm
-        fit = fit_trace(trace_at(maps, w1, w3), start_cm, kind.dephasing_fs, from_fs=from_fs)
+        address = addresses[kind.name]
+        fit = fit_kind(trace_at(maps, *address), kind, address, from_fs=from_fs)
         beat = fit.beats[0]
-        numbers[f"{kind.name}.trace_frequency_cm"] = abs(beat.w2_cm.value)
-        numbers[f"{kind.name}.trace_dephasing_fs"] = beat.dephasing_fs.value
+        found = FittedBeat(abs(beat.w2_cm.value), beat.dephasing_fs.value)
+        if len(fit.beats) > 1:
+            found = both_signs(fit, 0)
+        numbers[f"{kind.name}.trace_frequency_cm"] = found.w2_cm
+        numbers[f"{kind.name}.trace_dephasing_fs"] = found.dephasing_fs
     return numbers
 
 
-def _centre_of_top(amplitude: NDArray[np.floating], maps: Maps) -> tuple[float, float]:
-    """Centre of gravity, in (w1, w3), of the connected region around the maximum."""
+def _top(amplitude: NDArray[np.floating], share: float) -> NDArray[np.floating]:
+    """The connected region around the maximum that reaches a share of it, as weights that add up to 1."""
     regions = np.empty(amplitude.shape, np.int32)
-    label(amplitude >= TOP * amplitude.max(), output=regions)
+    label(amplitude >= share * amplitude.max(), output=regions)
     mine = regions == regions[np.unravel_index(int(np.argmax(amplitude)), amplitude.shape)]
     weight = np.where(mine, amplitude, 0.0)
-    weight /= weight.sum()
-    return float(weight.sum(axis=1) @ maps.w1_cm), float(weight.sum(axis=0) @ maps.w3_cm)
+    return weight / weight.sum()
+
+
+def _length(weight: NDArray[np.floating], maps: Maps) -> float:
+    """Standard deviation along the diagonal, in units of either axis."""
+    along = np.add.outer(maps.w1_cm, maps.w3_cm) / 2
+    return float(np.sqrt(np.sum(weight * (along - np.sum(weight * along)) ** 2)))

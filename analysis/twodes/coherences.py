@@ -169,17 +169,21 @@ def trace_at(maps: Maps, w1_cm: float, w3_cm: float) -> Trace:
 
 
 def fit_trace(
-    trace: Trace, w2_cm: float, dephasing_fs: float, *, from_fs: float = FIT_FROM_FS[0]
+    trace: Trace,
+    w2_cm: Sequence[float],
+    dephasing_fs: Sequence[float],
+    *,
+    from_fs: float = FIT_FROM_FS[0],
 ) -> GlobalFit:
-    """One damped beat, one decay and a constant along a trace; the sign of `w2_cm` is that of the beat.
+    """Damped beats with the signs of `w2_cm`, one decay and a constant along a trace.
 
-    Other beats at the address stay in the residual, and so in the errors.
+    Beats at the address that are not asked for stay in the residual, and so in the errors.
     """
     return global_fit(
         trace.signal,
         trace.t2_fs,
-        w2_cm=[w2_cm],
-        dephasing_fs=[dephasing_fs],
+        w2_cm=w2_cm,
+        dephasing_fs=dephasing_fs,
         lifetimes_fs=FIT_POPULATION_FS,
         skip_fs=from_fs,
     )

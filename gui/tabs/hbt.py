@@ -67,7 +67,7 @@ class HbtTab(ExperimentTab):
         self.peaks = PointsPlot(
             "delay (laser periods)", "pairs in the peak", y_from_zero=True, free_above=0.5
         )
-        self.about = QtWidgets.QLabel(" ")
+        self.about = QtWidgets.QLabel(" ", wordWrap=True)
         self._history: list[tuple[float, float, float]] = []
         self._lay_out()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Literal
 
 from pymeasure.adapters import Adapter
@@ -20,6 +19,7 @@ from pymeasure.instruments.validators import strict_range
 
 from ..base import Identity, InstrumentError, Limits
 from ..clock import Clock
+from ..controlled_stage import ControlledStage
 from ..delay_stage import DelayScale, DelayStage
 from ..pi.gcs import number
 from ..pi.gcs_errors import UnexpectedReplyError, WrongControllerError
@@ -171,12 +171,14 @@ class ESP30x(esp300.ESP300):
         Instrument.shutdown(self)
 
 
-class ESP30xStage(DelayStage):
+class ESP30xStage(ControlledStage[ESP30x], DelayStage):
     """A delay line on one axis (1 to 3) of an ESP300 or ESP301.
 
     The controller does not tell whether it was homed since power-on. With `homing` it is homed each time it
     is connected, which may take the carriage over its whole travel; without, see to it yourself.
-    The rest is as in `DelayStage`.
+    The rest is as in `DelayStage`. `connect` raises NotReferencedError when homing failed, and
+    InstrumentError when the axis does not count millimetres, its motor stays off, or its software limits are
+    narrower than ours.
     """
 
     def __init__(
@@ -195,7 +197,9 @@ class ESP30xStage(DelayStage):
         settle_s: float = 0.1,
         name: str = "Newport ESP30x",
     ) -> None:
-        super().__init__(
+        ControlledStage.__init__(self, open_link)
+        DelayStage.__init__(
+            self,
             name=name,
             clock=clock,
             scale=scale,
@@ -207,66 +211,10 @@ class ESP30xStage(DelayStage):
         )
         if axis not in (1, 2, 3):
             raise ValueError(f"{name}: axis = {axis!r} must be 1, 2 or 3")
-        self._open_link, self._number = open_link, axis
+        self._number = axis
         self._homing: Homing | None = homing
         self._wanted_velocity_mm_s = velocity_mm_s
         self._target_mm: float | None = None
-        self._lock = threading.RLock()
-        self._controller: ESP30x | None = None
-        self._identity: Identity | None = None
-
-    # ---- life ----
-
-    def connect(self) -> Identity:
-        """Open the connection, identify the controller, switch the motor on, and home if that is wanted.
-
-        Raises LinkError, WrongControllerError, NotReferencedError when homing failed, or InstrumentError
-        when the axis does not count millimetres, its motor stays off, or its software limits are narrower
-        than ours.
-        """
-        with self._lock:
-            if self._controller is None or self._identity is None:
-                link = self._open_link()
-                try:
-                    controller = ESP30x(link, self.name)
-                    self._identity = controller.identify()
-                    self._controller = controller
-                    self._take_over()
-                    if self._homing:
-                        self.home(self._homing)
-                except BaseException:
-                    with suppress(InstrumentError):  # what came first is told
-                        self.make_safe()
-                    self._controller = None
-                    link.close()
-                    raise
-            return self._identity
-
-    def disconnect(self) -> None:
-        """Stop and close the connection; the motor stays on. Does nothing when there is none."""
-        with self._lock:
-            if self._controller is None:
-                return
-            try:
-                self.make_safe()
-            finally:
-                self._controller.shutdown()
-                self._controller = None
-
-    def make_safe(self) -> None:
-        """Stop where it is.
-
-        May be called twice, from any thread, and when disconnected. Raises InstrumentError when the
-        controller cannot be reached.
-        """
-        controller = self._controller
-        if controller is None:
-            return
-        try:
-            controller.write(f"{self._number}ST")
-            controller.take_errors()
-        except InstrumentError as error:
-            raise InstrumentError(f"{self.name}: the stage may still be moving: {error}") from error
 
     def settings(self) -> dict[str, object]:
         """Identity, axis, scale, limits and speed, as a run file records them."""
@@ -284,9 +232,7 @@ class ESP30xStage(DelayStage):
     @property
     def axis(self) -> ESP30xAxis:
         """The axis, for what a `DelayStage` has no word for; raises NotConnectedError."""
-        if self._controller is None:
-            raise self._not_connected()
-        return self._controller.axes[self._number - 1]
+        return self.controller.axes[self._number - 1]
 
     def home(self, how: Homing = "home_switch", *, timeout_s: float = _HOME_TIMEOUT_S) -> None:
         """Search the home switch or a limit, and count from there.
@@ -335,7 +281,10 @@ class ESP30xStage(DelayStage):
 
     # ---- inside ----
 
-    def _take_over(self) -> None:
+    def _controller_on(self, link: Adapter) -> ESP30x:
+        return ESP30x(link, self.name)
+
+    def _take_over(self, controller: ESP30x) -> None:
         axis = self.axis
         if axis.units != "millimeter":
             raise InstrumentError(
@@ -355,3 +304,9 @@ class ESP30xStage(DelayStage):
             )
         if self._wanted_velocity_mm_s is not None:
             axis.velocity = self._wanted_velocity_mm_s
+        if self._homing:
+            self.home(self._homing)
+
+    def _stop(self, controller: ESP30x) -> None:
+        controller.write(f"{self._number}ST")
+        controller.take_errors()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 
 import numpy as np
 from pymeasure.adapters import Adapter
 
-from ..base import Identity, InstrumentError, Limits, NotConnectedError
+from ..base import InstrumentError, Limits
 from ..clock import Clock
+from ..controlled_stage import ControlledStage
 from ..stage import (
     AXES,
     Axis,
@@ -29,14 +29,16 @@ _POLL_S = 0.005
 _HOME_TIMEOUT_S = 2.0
 
 
-class E545Stage(Stage):
+class E545Stage(ControlledStage[E545], Stage):
     """A three-axis piezo stage on an E-545.
 
-    `open_link` opens the connection (see `links.open_link`), `limits_um` is how far each axis may travel
-    on this rig. `axes` are the controller's names of x, y and z. With `trigger_output` (1 to 3) that
-    output pulses at the start of each line pair of a scan.
+    `limits_um` is how far each axis may travel on this rig. `axes` are the controller's names of x, y and z.
+    With `trigger_output` (1 to 3) that output pulses at the start of each line pair of a scan. An axis that
+    was off rises from its rest position to the lower end of its travel when connecting; `connect` raises
+    ServoOffError, and InstrumentError when the travel is less than the limits.
     """
 
+    danger = "a scan may still be running"
     capabilities = StageCapabilities(scans_lines=True, lead_s=0.036, lead_um=0.15, delay_s=0.012)
 
     def __init__(
@@ -49,70 +51,13 @@ class E545Stage(Stage):
         trigger_output: int | None = None,
         name: str = "PI E-545",
     ) -> None:
+        super().__init__(open_link)
         self.name = name
         self.limits_um = dict(limits_um)
-        self._open_link, self._clock = open_link, clock
+        self._clock = clock
         self._letters = dict(zip(AXES, axes, strict=True))
         self._trigger_output = trigger_output
-        self._lock = threading.RLock()
-        self._controller: E545 | None = None
-        self._identity: Identity | None = None
         self._scan: tuple[LineScan, LinePlan] | None = None
-
-    # ---- life ----
-
-    def connect(self) -> Identity:
-        """Open the connection, identify the controller and take its axes under closed-loop control.
-
-        An axis that was off rises from its rest position to the lower end of its travel. Raises LinkError,
-        WrongControllerError, ServoOffError, or InstrumentError when the travel is less than the limits.
-        """
-        with self._lock:
-            if self._controller is None or self._identity is None:
-                link = self._open_link()
-                try:
-                    controller = E545(link, self.name, axes=tuple(self._letters.values()))
-                    self._identity = controller.identify()
-                    if controller.generators_running:
-                        controller.stop()  # a scan that a program left running when it died
-                    self._check_axes(controller)
-                    for axis in AXES:
-                        _close_loop(getattr(controller, axis), f"{self.name}: axis {axis}")
-                    self._controller = controller
-                    self._wait_settled(_HOME_TIMEOUT_S)
-                except BaseException:
-                    self._controller = None
-                    link.close()
-                    raise
-            return self._identity
-
-    def disconnect(self) -> None:
-        """Stop and close the connection; the servos stay on and hold. Does nothing when there is none."""
-        with self._lock:
-            if self._controller is None:
-                return
-            try:
-                self.make_safe()
-            finally:
-                self._controller.shutdown()
-                self._controller = None
-
-    def make_safe(self) -> None:
-        """Stop all axes and the wave generators where they are; the servos hold them.
-
-        May be called twice, from any thread, and when disconnected. Raises InstrumentError when the
-        controller cannot be reached.
-        """
-        controller = self._controller
-        if controller is None:
-            return
-        interrupted, self._scan = self._scan, None
-        try:
-            controller.stop()
-            if interrupted:
-                self._compensate_drift(interrupted[0], True)
-        except InstrumentError as error:
-            raise InstrumentError(f"{self.name}: a scan may still be running: {error}") from error
 
     def settings(self) -> dict[str, object]:
         """Identity, travel limits, axis names and servo settings, as a run file records them."""
@@ -130,13 +75,6 @@ class E545Stage(Stage):
         }
 
     # ---- to a point ----
-
-    @property
-    def controller(self) -> E545:
-        """The controller, for what a `Stage` has no word for; raises NotConnectedError."""
-        if self._controller is None:
-            raise NotConnectedError(f"{self.name}: connect first")
-        return self._controller
 
     @property
     def position(self) -> Position:
@@ -240,9 +178,26 @@ class E545Stage(Stage):
 
     # ---- inside ----
 
-    def _numbers(self, query: str, controller: E545 | None = None) -> dict[str, float]:
+    def _controller_on(self, link: Adapter) -> E545:
+        return E545(link, self.name, axes=tuple(self._letters.values()))
+
+    def _take_over(self, controller: E545) -> None:
+        if controller.generators_running:
+            controller.stop()  # a scan that a program left running when it died
+        self._check_axes(controller)
+        for axis in AXES:
+            _close_loop(getattr(controller, axis), f"{self.name}: axis {axis}")
+        self._wait_settled(_HOME_TIMEOUT_S)
+
+    def _stop(self, controller: E545) -> None:
+        interrupted, self._scan = self._scan, None
+        controller.stop()
+        if interrupted:
+            self._compensate_drift(interrupted[0], True)
+
+    def _numbers(self, query: str) -> dict[str, float]:
         """Values of all axes by their letter; raises UnexpectedReplyError."""
-        items = (controller or self.controller).ask_items(query)
+        items = self.controller.ask_items(query)
         try:
             values = {axis: float(value) for axis, value in items.items()}
         except ValueError as error:
@@ -255,9 +210,10 @@ class E545Stage(Stage):
         names = controller.axis_names
         if missing := [letter for letter in self._letters.values() if letter not in names]:
             raise InstrumentError(
-                f"{self.name}: there is no axis {', '.join(missing)}; this controller has {', '.join(names):.60}"
+                f"{self.name}: there is no axis {', '.join(missing)}; "
+                f"this controller has {', '.join(names):.60}"
             )
-        lower_um, upper_um = self._numbers("TMN?", controller), self._numbers("TMX?", controller)
+        lower_um, upper_um = self._numbers("TMN?"), self._numbers("TMX?")
         for axis, letter in self._letters.items():
             travel = Limits(lower_um[letter], upper_um[letter])
             getattr(controller, axis).target_um_values = tuple(travel)

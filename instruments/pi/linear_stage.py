@@ -5,9 +5,7 @@ Facts and what is not yet seen on a real unit are in docs/delay_stages.md.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any, Literal
 
 from pymeasure.adapters import Adapter
@@ -16,6 +14,7 @@ from pymeasure.instruments.validators import strict_range
 
 from ..base import Identity, InstrumentError, Limits
 from ..clock import Clock
+from ..controlled_stage import ControlledStage
 from ..delay_stage import DelayScale, DelayStage
 from ..stage import NotReferencedError, ServoOffError
 from .gcs import GcsAxis, GCSController, number
@@ -97,13 +96,13 @@ class GCSLinear(GCSController):
         self.send(f"{_COMMANDS[how]} {self.stage.id}")
 
 
-class PILinearStage(DelayStage):
+class PILinearStage(ControlledStage[GCSLinear], DelayStage):
     """A delay line on a PI linear stage.
 
-    `open_link` opens the connection (see `links.open_link`); `axis` is the controller's name of the axis and
-    `address` its number in a daisy chain. With `referencing` an axis that does not know its position searches
-    it when connecting, over its whole travel; without, it is not moved before `reference` was called.
-    The rest is as in `DelayStage`.
+    `axis` is the controller's name of the axis and `address` its number in a daisy chain. With `referencing`
+    an axis that does not know its position searches it when connecting, over its whole travel; without, it is
+    not moved before `reference` was called. The rest is as in `DelayStage`. `connect` raises ServoOffError,
+    NotReferencedError when the search failed, and InstrumentError when the travel is less than the limits.
     """
 
     def __init__(
@@ -122,7 +121,9 @@ class PILinearStage(DelayStage):
         tolerance_mm: float = 1e-4,
         name: str = "PI linear stage",
     ) -> None:
-        super().__init__(
+        ControlledStage.__init__(self, open_link)
+        DelayStage.__init__(
+            self,
             name=name,
             clock=clock,
             scale=scale,
@@ -131,64 +132,9 @@ class PILinearStage(DelayStage):
             approach_mm=approach_mm,
             tolerance_mm=tolerance_mm,
         )
-        self._open_link = open_link
         self._axis, self._address = axis, address
         self._referencing: Referencing | None = referencing
         self._wanted_velocity_mm_s = velocity_mm_s
-        self._lock = threading.RLock()
-        self._controller: GCSLinear | None = None
-        self._identity: Identity | None = None
-
-    # ---- life ----
-
-    def connect(self) -> Identity:
-        """Open the connection, identify the controller, close the loop, and reference if that is wanted.
-
-        Raises LinkError, WrongControllerError, ServoOffError, NotReferencedError when the search failed, or
-        InstrumentError when the travel is less than the limits.
-        """
-        with self._lock:
-            if self._controller is None or self._identity is None:
-                link = self._open_link()
-                try:
-                    controller = GCSLinear(link, self.name, self._axis, address=self._address)
-                    self._identity = controller.identify()
-                    self._take_over(controller)
-                    self._controller = controller
-                    if self._referencing and not controller.stage.referenced:
-                        self.reference(self._referencing)
-                except BaseException:
-                    with suppress(InstrumentError):  # what came first is told
-                        self.make_safe()
-                    self._controller = None
-                    link.close()
-                    raise
-            return self._identity
-
-    def disconnect(self) -> None:
-        """Stop and close the connection; the servo stays on and holds. Does nothing when there is none."""
-        with self._lock:
-            if self._controller is None:
-                return
-            try:
-                self.make_safe()
-            finally:
-                self._controller.shutdown()
-                self._controller = None
-
-    def make_safe(self) -> None:
-        """Stop where it is; the servo holds it there.
-
-        May be called twice, from any thread, and when disconnected. Raises InstrumentError when the
-        controller cannot be reached.
-        """
-        controller = self._controller
-        if controller is None:
-            return
-        try:
-            controller.stop()
-        except InstrumentError as error:
-            raise InstrumentError(f"{self.name}: the stage may still be moving: {error}") from error
 
     def settings(self) -> dict[str, object]:
         """Identity, axis, scale, limits and speed, as a run file records them."""
@@ -203,13 +149,6 @@ class PILinearStage(DelayStage):
         }
 
     # ---- motion ----
-
-    @property
-    def controller(self) -> GCSLinear:
-        """The controller, for what a `DelayStage` has no word for; raises NotConnectedError."""
-        if self._controller is None:
-            raise self._not_connected()
-        return self._controller
 
     @property
     def referenced(self) -> bool:
@@ -257,6 +196,9 @@ class PILinearStage(DelayStage):
 
     # ---- inside ----
 
+    def _controller_on(self, link: Adapter) -> GCSLinear:
+        return GCSLinear(link, self.name, self._axis, address=self._address)
+
     def _take_over(self, controller: GCSLinear) -> None:
         names = controller.axis_names
         if self._axis not in names:
@@ -276,3 +218,8 @@ class PILinearStage(DelayStage):
             raise ServoOffError(f"{self.name}: the servo stays off; see whether the stage is plugged in")
         if self._wanted_velocity_mm_s is not None:
             stage.velocity_mm_s = self._wanted_velocity_mm_s
+        if self._referencing and not stage.referenced:
+            self.reference(self._referencing)
+
+    def _stop(self, controller: GCSLinear) -> None:
+        controller.stop()

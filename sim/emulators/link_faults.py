@@ -107,5 +107,5 @@ class LinkFaults:
 
 
 def _shape(reply: bytes) -> bytes:
-    """What is left of a reply without its numbers: by this, replies to different queries can be told apart."""
+    """What is left of a reply without its numbers: by this, replies to different queries are told apart."""
     return re.sub(rb"[-+\d]+", b"", reply)

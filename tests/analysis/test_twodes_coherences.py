@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qdlab.analysis.twodes import coherence_numbers as cn
-from qdlab.analysis.twodes.coherences import find_coherences, fit_trace, trace_at
+from qdlab.analysis.twodes.coherences import find_coherences, trace_at
 from qdlab.analysis.twodes.phase_cycling import scheme
 from qdlab.analysis.twodes.spectra import Maps
 from qdlab.analysis.twodes.units import W
@@ -62,19 +62,30 @@ def test_the_strongest_address_is_where_the_spot_was_put():
 
 
 def test_the_trace_at_an_address_has_the_beat_of_its_side_of_the_diagonal():
-    maps = made_up()
-    beat = fit_trace(trace_at(maps, 18_425, 17_575), -850.0, 200.0).beats[0]
+    maps, kind, address = made_up(), cn.KINDS[1], (18_425.0, 17_575.0)
+    (beat,) = cn.fit_kind(trace_at(maps, *address), kind, address).beats
     assert beat.w2_cm.value == pytest.approx(-850.0, abs=2.0)
     assert beat.dephasing_fs.value == pytest.approx(280.0, rel=0.05)
 
 
-def test_the_diagonal_has_centre_and_width_of_what_was_put_there():
-    numbers = cn.diagonal_numbers(made_up())
-    assert numbers["diagonal.centre_cm"] == pytest.approx(18_000, abs=20)
-    cut = np.linspace(-np.sqrt(2 * np.log(10)), np.sqrt(2 * np.log(10)), 1001)
-    weight = np.exp(-(cut**2) / 2)
-    width = 400 / np.sqrt(2) * np.sqrt(np.sum(weight * cut**2) / np.sum(weight))
-    assert numbers["diagonal.width_cm"] == pytest.approx(width, rel=0.1)
+def test_near_the_diagonal_both_signs_are_found_in_one_trace():
+    maps, kind, address = made_up(), cn.KINDS[0], (18_000.0, 18_000.0)
+    beats = cn.fit_kind(trace_at(maps, *address), kind, address).beats
+    assert [round(beat.w2_cm.value) for beat in beats] == [120, 480, -120, -480]
+    assert beats[0].dephasing_fs.value == pytest.approx(700.0, rel=0.02)
+
+
+def test_the_diagonal_has_its_centre_where_it_was_put():
+    assert cn.diagonal_numbers(made_up())["diagonal.centre_cm"] == pytest.approx(18_000, abs=20)
+
+
+def test_the_length_of_a_spot_is_that_of_its_top():
+    """Spots are round: their length is that of a Gaussian cut at two fifths of its maximum."""
+    cut = np.sqrt(-2 * np.log(cn.SPOT))
+    radius = np.linspace(0, cut, 1000)
+    weight = radius * np.exp(-(radius**2) / 2)
+    length = 150 / 2 * np.sqrt(np.sum(weight * radius**2) / np.sum(weight))
+    assert cn.beating_numbers(made_up())["II.length_cm"] == pytest.approx(length, rel=0.05)
 
 
 def test_replicas_tell_how_much_numbers_differ_from_one_noise_to_another():

@@ -28,7 +28,7 @@ def in_a_small_process() -> Callable[..., dict[str, str]]:
             [sys.executable, str(CHILD), reader, str(MEMORY_BYTES), str(SECONDS), *map(str, paths)],
             capture_output=True,
             text=True,
-            timeout=2 * SECONDS,
+            timeout=5 * SECONDS,  # of the wall, for one that waits; the limit above is of work
         )
         assert ended.returncode == 0, ended.stderr[-2000:]
         return json.loads(ended.stdout.strip().splitlines()[-1])

@@ -28,6 +28,8 @@ SEQUENCES = re.findall(r"`(\w+ = [^`]+)`", GUIDE)
 def script():
     """docs/make_screenshots.py as a module."""
     spec = importlib.util.spec_from_file_location("make_screenshots", DOCS / "make_screenshots.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     format_before = QtCore.QSettings.defaultFormat()
     interval_before = sys.getswitchinterval()
@@ -49,7 +51,7 @@ def test_every_picture_is_there_of_the_said_size_and_together_they_are_small(scr
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_of_the_guide_parse(command):
-    group = typer.main.get_command(app)
+    group = typer.main.get_group(app)
     with group.make_context("qdlab", [*shlex.split(command)], resilient_parsing=True) as context:
         name, found, rest = group.resolve_command(context, shlex.split(command))
         assert found is not None, command
@@ -77,5 +79,5 @@ def test_the_script_makes_the_picture_of_the_window_as_it_opens(script, tmp_path
     with Image.open(tmp_path / "gui_start.png") as image:
         picture = image.convert("RGB")
     assert picture.size == script.SIZE
-    red_stop = sum(n for n, colour in picture.getcolors(1 << 24) if colour == (212, 0, 0))
+    red_stop = sum(colour == (212, 0, 0) for colour in picture.getdata())
     assert red_stop > 2000

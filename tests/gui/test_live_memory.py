@@ -89,8 +89,8 @@ def test_live_memory_is_flat_over_a_day(minute):
 
 
 def test_the_potential_of_a_day_is_drawn_by_few_points_and_known_where_it_is_new():
-    trail, taken = [], PotentialTrail()
-    for k in range(24 * 36):
+    trail, taken, hundreds = [], PotentialTrail(), 24 * 36
+    for k in range(hundreds):
         trail += [(100.0 * k + i / 10, float(k)) for i in range(1000)]
         taken.take(trail, 100.0 * k + 50.0)
     time_s, potential_v = taken.drawn
@@ -99,7 +99,7 @@ def test_the_potential_of_a_day_is_drawn_by_few_points_and_known_where_it_is_new
     np.testing.assert_array_equal(potential_v, time_s // 100)
     recent_s, _ = taken.recent
     assert len(recent_s) < 1100
-    assert recent_s[0] <= 100.0 * k + 50.0 <= recent_s[1]
+    assert recent_s[0] <= 100.0 * (hundreds - 1) + 50.0 <= recent_s[1]
 
 
 def cycles_record(cycles, first=0, points=200):

@@ -7,7 +7,7 @@ import pytest
 from qdlab.instruments.base import InstrumentError
 from qdlab.instruments.pi import E545Stage
 from qdlab.instruments.pi.links import LinkError
-from qdlab.procedures.errors import ConfigError
+from qdlab.procedures.errors import ConfigError, RefusedError
 from qdlab.procedures.station import Station, open_rig
 from qdlab.sim.samples import all_faults
 
@@ -42,7 +42,8 @@ def test_a_station_without_a_stage_has_none(tmp_path):
     path = tmp_path / "station.toml"
     path.write_text(SHIPPED.read_text(encoding="utf-8").partition("[stage]")[0], encoding="utf-8")
     with open_rig(Station.load(path)) as rig:
-        assert rig.stage is None
+        with pytest.raises(RefusedError, match=r"has no \[stage\] table"):
+            _ = rig.stage
         assert [role for role, _ in rig.devices()] == ["laser", "counter", "potentiostat"]
 
 

@@ -194,3 +194,16 @@ def test_a_saturated_spectrometer_ends_the_run(station, tmp_path):
     _, outcome = scan(station, tmp_path, "integration_s=0.5")
     assert (outcome.status, outcome.exit_status) == ("failed", 3)
     assert "saturated" in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("lo_blocked", "no local oscillator on the spectrometer"),
+        ("lcos_frame_not_shown", "stays the same when the shaper lets pulses through"),
+    ],
+)
+def test_light_that_is_not_there_ends_the_scan_before_it_begins(station, tmp_path, fault, sentence):
+    _, outcome = scan(station, tmp_path, faults=[fault])
+    assert (outcome.status, outcome.exit_status) == ("failed", 1)
+    assert sentence in outcome.reason

@@ -1,0 +1,75 @@
+"""What scans of t2 and 2DES scans tell alike: their stored blocks, and the beats of a global fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...analysis.twodes.global_fit import FittedBeat
+from ...analysis.twodes.phase_cycling import NONREPHASING, REPHASING, Signature, scheme
+from ...analysis.twodes.scan import Block, ScanPlan, TwoDScanData
+from ...analysis.twodes.spectra import RotatingFrame
+from ...formats.errors import FileFormatError
+from ...formats.run_file import RunFile
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def stored_scan(
+    run: RunFile,
+    t1_fs: NDArray[np.floating],
+    signatures: Sequence[Signature] = (REPHASING, NONREPHASING),
+) -> TwoDScanData:
+    """The blocks of a run over these t1; raises FileFormatError where not one was finished."""
+    header, parameters = run.header, run.header["parameters"]
+    blocks = run.groups("block")
+    if not blocks:
+        raise FileFormatError(f"{run.path}: not one t2 was finished ({header['status_reason']})")
+    data = TwoDScanData(
+        ScanPlan(
+            t1_fs=t1_fs,
+            scheme=scheme(parameters["cycling"]),
+            frame=RotatingFrame(parameters["rotating_frame"], parameters["carrier_cm"]),
+            pixel_cm=np.array(header["pixel_cm"]),
+            lo_lead_fs=header["lo_lead_fs"],
+            band_cm=(parameters["lowest_cm"], parameters["highest_cm"]),
+        ),
+        signatures,
+    )
+    for block in blocks:
+        data.add(Block(block["t2_fs"], block["counts"], block["lo_counts"]))
+    return data
+
+
+def beats_summary(beats: Sequence[FittedBeat]) -> list[dict[str, float]]:
+    """The beats of a global fit as a JSON array."""
+    return [
+        {
+            "w2_cm": beat.w2_cm.value,
+            "w2_err_cm": beat.w2_cm.error,
+            "dephasing_fs": beat.dephasing_fs.value,
+            "dephasing_err_fs": beat.dephasing_fs.error,
+            "largest_amplitude": float(np.abs(beat.amplitude).max()),
+        }
+        for beat in beats
+    ]
+
+
+def print_beats(console: Console, beats: Sequence[FittedBeat], decimals: int) -> None:
+    """Print the beats of a global fit: wavenumbers to so many decimals, times to one less."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("beat of the global fit (cm-1)", "dephasing time of the global fit (fs)"):
+        table.add_column(title)
+    for beat in beats:
+        w2_cm, dephasing_fs = beat.w2_cm, beat.dephasing_fs
+        table.add_row(
+            f"{w2_cm.value:+.{decimals}f} ± {w2_cm.error:.{decimals}f}",
+            f"{dephasing_fs.value:.{decimals - 1}f} ± {dephasing_fs.error:.{decimals - 1}f}",
+        )
+    console.print(table)
