@@ -43,6 +43,9 @@ def run(
     fault: Annotated[
         list[str] | None, typer.Option("--fault", help="Fault of an emulator to switch on.")
     ] = None,
+    override: Annotated[
+        str | None, typer.Option("--override", help="Why to go beyond the station's [limits].")
+    ] = None,
 ) -> None:
     """Run an experiment; the last line of the output is the run file's path."""
     from .cli_run import run_and_report
@@ -56,6 +59,7 @@ def run(
             seed=seed,
             speed=_speed(speed),
             faults=fault or (),
+            override=override,
         )
     )
 

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..instruments.base import InstrumentError
+from ..analysis.twodes.units import FS_PER_CM
 from ..instruments.pulse_shaper import BLANK, PulseTrain
-from .errors import AbortedError, InterlockError
+from .errors import AbortedError, InterlockError, RefusedError
 from .parameters import count, exact_float
 from .rig import Rig
 from .rig_procedure import POLL_S, Plan, Progress, RigProcedure
@@ -17,6 +18,8 @@ MOVE_S = 0.2
 """Of the delay stage to its next place, for estimates."""
 BYTES_PER_FRAME = 2500
 """The pixels of the band in the run file, compressed."""
+LEAST_PIXELS = 64
+"""With fewer in the band there is no spectrum to speak of."""
 DIM_COUNTS = 100.0
 """Mean counts per pixel below which there is no local oscillator."""
 SEEN = 2.0
@@ -72,6 +75,21 @@ class CoherenceProcedure(RigProcedure):
         self.rig.shaper.set_pulses(BLANK)
         self.rig.shaper.wait_settled()
 
+    def keep_band(self, lowest_cm: float, highest_cm: float, margin_cm: float) -> NDArray[np.bool_]:
+        """Find the pixels of a band and a margin on both sides, and write their wavenumbers into the header.
+
+        The margin keeps fringes from being cut where they matter. Raises RefusedError where the spectrometer
+        sees too little of the band.
+        """
+        wavenumber_cm = 1e7 / self.rig.detector.wavelength_nm
+        kept = (wavenumber_cm > lowest_cm - margin_cm) & (wavenumber_cm < highest_cm + margin_cm)
+        if kept.sum() < LEAST_PIXELS:
+            raise RefusedError("the spectrometer sees too little of the band; check lowest_cm and highest_cm")
+        self.record.header["pixel_cm"] = wavenumber_cm[kept].tolist()
+        self.record.header["lo_lead_fs"] = self.rig.interferometer.lo_lead_fs
+        self.record.write_header()
+        return kept
+
     def spectrum(self, train: PulseTrain, phase: str) -> NDArray[np.floating]:
         """Counts of one setting without dark, the mean of its frames, shape (pixels,)."""
         self.rig.shaper.set_pulses(train)
@@ -122,3 +140,19 @@ def _even(counts: NDArray[np.floating]) -> NDArray[np.floating] | None:
     """A spectrum over its mean, so that the laser's power does not matter; None without light."""
     mean = float(counts.mean())
     return counts / mean if mean > DIM_COUNTS else None
+
+
+def check_band(lowest_cm: float, highest_cm: float) -> None:
+    """Raise RefusedError unless a band has a width."""
+    if highest_cm <= lowest_cm:
+        raise RefusedError(f"highest_cm = {highest_cm:g} must be above lowest_cm = {lowest_cm:g}")
+
+
+def check_t2_step(t2_step_fs: float, fastest_beat_cm: float) -> None:
+    """Raise RefusedError where beats as fast as that are sampled less than twice a period."""
+    widest_fs = FS_PER_CM / (2 * fastest_beat_cm)
+    if t2_step_fs > widest_fs:
+        raise RefusedError(
+            f"t2_step_fs = {t2_step_fs:g} folds beats of {fastest_beat_cm:.0f} cm-1 back; take "
+            f"{widest_fs:.3g} fs or less, a slower fastest_beat_cm, or allow_aliasing = 1"
+        )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..analysis.twodes.phase_cycling import scheme
 from ..analysis.twodes.units import FS_PER_CM
 from ..instruments.pulse_shaper import BLANK
-from .coherence_procedure import MOVE_S, CoherenceProcedure
+from .coherence_procedure import MOVE_S, CoherenceProcedure, check_band
 from .errors import RefusedError
 from .parameters import choice, count, exact_float
 from .rig import Rig
@@ -58,10 +58,7 @@ class PumpProbe(CoherenceProcedure):
                 f"PumpProbe needs pulse 3 as its own local oscillator, but {rig.station.path} has "
                 f"lo_lead_fs = {lead_fs:g}; block that one and use a station file with lo_lead_fs = 0"
             )
-        if self.highest_cm <= self.lowest_cm:
-            raise RefusedError(
-                f"highest_cm = {self.highest_cm:g} must be above lowest_cm = {self.lowest_cm:g}"
-            )
+        check_band(self.lowest_cm, self.highest_cm)
         if self.before_fs and self.before_fs >= self.t2_start_fs:
             raise RefusedError(
                 f"before_fs = {self.before_fs:g} must come before t2_start_fs = {self.t2_start_fs:g}, where "

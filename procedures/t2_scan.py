@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..analysis.twodes.phase_cycling import scheme
-from ..analysis.twodes.units import FS_PER_CM
 from ..instruments.pulse_shaper import BLANK
-from .coherence_procedure import MOVE_S, CoherenceProcedure
+from .coherence_procedure import MOVE_S, CoherenceProcedure, check_band, check_t2_step
 from .errors import RefusedError
 from .parameters import PotentialsParameter, choice, count, exact_float
 from .rig import Rig
@@ -18,8 +17,7 @@ from .rig_procedure import Plan
 
 PHASE = "t2 scan"
 MARGIN_CM = 600.0
-"""Pixels beyond the band that are kept, so that fringes are not cut where they matter."""
-LEAST_PIXELS = 64
+"""Pixels beyond the band that are kept."""
 
 
 class WavenumbersParameter(PotentialsParameter):
@@ -61,13 +59,10 @@ class T2Scan(CoherenceProcedure):
                 f"T2Scan needs a local oscillator that comes before pulse 3, but {rig.station.path} has "
                 "lo_lead_fs = 0; take PumpProbe, or a station file with a local oscillator"
             )
-        self._check_band()
-        widest_fs = FS_PER_CM / (2 * self.fastest_beat_cm)
-        if self.t2_points > 1 and self.t2_step_fs > widest_fs and not self.allow_aliasing:
-            raise RefusedError(
-                f"t2_step_fs = {self.t2_step_fs:g} folds beats of {self.fastest_beat_cm:.0f} cm-1 back; take "
-                f"{widest_fs:.3g} fs or less, a slower fastest_beat_cm, or allow_aliasing = 1"
-            )
+        check_band(self.lowest_cm, self.highest_cm)
+        self._check_addresses()
+        if self.t2_points > 1 and not self.allow_aliasing:
+            check_t2_step(self.t2_step_fs, self.fastest_beat_cm)
         t2, steps = self.t2_fs(), scheme(self.cycling).steps
         for delay_fs in (t2[0], t2[-1]):
             rig.delay.check(float(delay_fs))
@@ -82,13 +77,7 @@ class T2Scan(CoherenceProcedure):
     def perform(self) -> None:
         """At each t2: the local oscillator alone, then every phase."""
         self.set_up()
-        wavenumber_cm = 1e7 / self.rig.detector.wavelength_nm
-        kept = (wavenumber_cm > self.lowest_cm - MARGIN_CM) & (wavenumber_cm < self.highest_cm + MARGIN_CM)
-        if kept.sum() < LEAST_PIXELS:
-            raise RefusedError("the spectrometer sees too little of the band; check lowest_cm and highest_cm")
-        self.record.header["pixel_cm"] = wavenumber_cm[kept].tolist()
-        self.record.header["lo_lead_fs"] = self.rig.interferometer.lo_lead_fs
-        self.record.write_header()
+        kept = self.keep_band(self.lowest_cm, self.highest_cm, MARGIN_CM)
         for t2_fs in self.t2_fs().tolist():
             self.checkpoint()
             measured_fs = self.rig.delay.move_to(t2_fs)
@@ -99,11 +88,7 @@ class T2Scan(CoherenceProcedure):
 
     # ---- inside ----
 
-    def _check_band(self) -> None:
-        if self.highest_cm <= self.lowest_cm:
-            raise RefusedError(
-                f"highest_cm = {self.highest_cm:g} must be above lowest_cm = {self.lowest_cm:g}"
-            )
+    def _check_addresses(self) -> None:
         outside = [a for a in self.addresses_cm if not self.lowest_cm <= a <= self.highest_cm]
         if outside:
             raise RefusedError(

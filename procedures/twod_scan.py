@@ -15,7 +15,7 @@ from ..analysis.twodes.spectra import Maps, RotatingFrame
 from ..analysis.twodes.units import FS_PER_CM
 from ..formats.nexus_data import nexus_entry
 from ..instruments.pulse_shaper import BLANK
-from .coherence_procedure import MOVE_S, CoherenceProcedure
+from .coherence_procedure import MOVE_S, CoherenceProcedure, check_band, check_t2_step
 from .errors import RefusedError
 from .parameters import choice, count, exact_float
 from .rig import Rig
@@ -119,47 +119,31 @@ class TwoDScan(CoherenceProcedure):
             scheme(self.cycling)
         except ValueError as error:
             raise RefusedError(str(error)) from None
-        band_cm = self.highest_cm - self.lowest_cm
-        if band_cm <= 0:
-            raise RefusedError(
-                f"highest_cm = {self.highest_cm:g} must be above lowest_cm = {self.lowest_cm:g}"
-            )
+        check_band(self.lowest_cm, self.highest_cm)
         if self.allow_aliasing:
             return
-        widest_t1, widest_t2 = FS_PER_CM / band_cm, FS_PER_CM / (2 * self.fastest_beat_cm)
-        if self.t1_step_fs > widest_t1:
+        band_cm = self.highest_cm - self.lowest_cm
+        widest_fs = FS_PER_CM / band_cm
+        if self.t1_step_fs > widest_fs:
             raise RefusedError(
                 f"t1_step_fs = {self.t1_step_fs:g} folds a band of {band_cm:.0f} cm-1 onto itself; take "
-                f"{widest_t1:.3g} fs or less, a narrower band, or allow_aliasing = 1"
+                f"{widest_fs:.3g} fs or less, a narrower band, or allow_aliasing = 1"
             )
-        if self.t2_points > 1 and self.t2_step_fs > widest_t2:
-            raise RefusedError(
-                f"t2_step_fs = {self.t2_step_fs:g} folds beats of {self.fastest_beat_cm:.0f} cm-1 back; take "
-                f"{widest_t2:.3g} fs or less, a slower fastest_beat_cm, or allow_aliasing = 1"
-            )
+        if self.t2_points > 1:
+            check_t2_step(self.t2_step_fs, self.fastest_beat_cm)
 
     def _prepare_scan(self) -> None:
         """Which pixels are kept, and what all blocks share."""
-        wavenumber_cm = 1e7 / self.rig.detector.wavelength_nm
         margin_cm = 0.15 * (self.highest_cm - self.lowest_cm)
-        self._pixels = (wavenumber_cm > self.lowest_cm - margin_cm) & (
-            wavenumber_cm < self.highest_cm + margin_cm
-        )
-        if self._pixels.sum() < 64:
-            raise RefusedError("the spectrometer sees too little of the band; check lowest_cm and highest_cm")
-        interferometer = self.rig.station.file.interferometer
-        assert interferometer is not None
+        self._pixels = self.keep_band(self.lowest_cm, self.highest_cm, margin_cm)
         plan = ScanPlan(
             t1_fs=self.t1_fs(),
             scheme=self.scheme(),
             frame=RotatingFrame(self.rotating_frame, self.carrier_cm),
-            pixel_cm=wavenumber_cm[self._pixels],
-            lo_lead_fs=interferometer.lo_lead_fs,
+            pixel_cm=1e7 / self.rig.detector.wavelength_nm[self._pixels],
+            lo_lead_fs=self.rig.interferometer.lo_lead_fs,
             band_cm=(self.lowest_cm, self.highest_cm),
         )
-        self.record.header["pixel_cm"] = plan.pixel_cm.tolist()
-        self.record.header["lo_lead_fs"] = plan.lo_lead_fs
-        self.record.write_header()
         with self._lock:
             self._scan = TwoDScanData(plan)
 

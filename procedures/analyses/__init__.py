@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-from numpy.typing import NDArray
 
 from ...formats.errors import FileFormatError
 from ...formats.run_file import RunFile
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from .run_analysis import RunAnalysis
 
 ANALYSES = {
     "voltammetry_flid": "voltammetry_flid:VoltammetryFlidAnalysis",
@@ -30,28 +24,6 @@ ANALYSES = {
     "t2_scan": "t2_scan:T2ScanAnalysis",
 }
 """Kind of run, and the module and class here that analyze it."""
-
-
-class RunAnalysis(Protocol):
-    """What every kind of run offers once analyzed."""
-
-    def __init__(self, run: RunFile) -> None: ...
-
-    def summary(self) -> dict[str, Any]:
-        """The results as one JSON object."""
-        ...
-
-    def print(self, console: Console) -> None:
-        """Print the results as a short table."""
-        ...
-
-    def draw(self, path: Path) -> None:
-        """Draw the results into a picture."""
-        ...
-
-    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """The results as named tables of columns."""
-        ...
 
 
 def analyze_run(run: RunFile) -> RunAnalysis:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +13,17 @@ from ...analysis.poisson import Measured
 from ...formats.errors import FileFormatError
 from ...formats.run_file import RunFile, read_run_file
 from ..errors import ConfigError
+from .run_analysis import ResultAnalysis
 from .stored import stored_photons
 
-if TYPE_CHECKING:
-    from rich.console import Console
 
-
-class BlankAnalysis:
+class BlankAnalysis(ResultAnalysis[BlankResult]):
     """A blank run, analyzed."""
 
     def __init__(self, run: RunFile) -> None:
+        super().__init__(run)
         photons, header = stored_photons(run), run.header
         unlocked = header.get("laser_unlocked_s")
-        self._run = run
         self.result = analyze_blank(
             BlankData(
                 sync=photons.sync,
@@ -40,27 +38,15 @@ class BlankAnalysis:
             )
         )
 
-    def summary(self) -> dict[str, Any]:
-        """The results as one JSON object."""
-        return self.result.summary()
-
-    def print(self, console: Console) -> None:
-        """Print the results as a short table, with what to be careful about."""
-        from rich.table import Table
-
-        table = Table(show_header=False, box=None, pad_edge=False)
-        for row in _rows(self.result):
-            table.add_row(*row)
-        console.print(table)
-        for warning in self.result.warnings:
-            console.print(f"note: {warning}")
+    def rows(self) -> list[tuple[str, str]]:
+        """Dark counts, laser background, response and afterpulsing."""
+        return _rows(self.result)
 
     def draw(self, path: Path) -> None:
         """Draw the counts over time, the decay with its fit, and the gaps between counts."""
         from ...analysis.figures.blank import draw_blank
 
-        simulated = " [SIMULATED]" if self._run.header["simulated"] else ""
-        draw_blank(path, self.result, title=self._run.header["title"] + simulated)
+        draw_blank(path, self.result, title=self.title)
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """Decays with the laser locked and on, at the card's resolution."""

@@ -13,17 +13,18 @@ from ...analysis.scan_image import ScanImage, Track, grid_around, image_of_point
 from ...formats.errors import FileFormatError
 from ...formats.run_file import RunFile
 from ..stage_scan import field_tracks, interrupted
+from .run_analysis import RunAnalysis, print_notes
 from .stored import stored_photons
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-class ConfocalScanAnalysis:
+class ConfocalScanAnalysis(RunAnalysis):
     """A confocal scan, analyzed."""
 
     def __init__(self, run: RunFile) -> None:
-        self._run = run
+        super().__init__(run)
         self.image, self.notes = field_image_of(run)
         self.spots, self.background = find_spots(self.image)
 
@@ -48,25 +49,19 @@ class ConfocalScanAnalysis:
             f"background        {self.background.rate_hz:.0f} ± {self.background.error_hz:.0f} c/s"
         )
         print_spots(console, self.spots)
-        for note in self.notes:
-            console.print(f"note: {note}")
+        print_notes(console, self.notes)
 
     def draw(self, path: Path) -> None:
         """Draw the image with the spots found."""
         from ...analysis.figures.confocal import draw_confocal
 
-        draw_confocal(path, self.image, self.spots, title=title_of(self._run), status=self._run.status)
+        draw_confocal(path, self.image, self.spots, title=self.title, status=self._run.status)
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """The spots."""
         rows = [spot_summary(spot) for spot in self.spots]
         names = rows[0] if rows else {}
         return {"spots": {name: np.array([row[name] for row in rows]) for name in names}}
-
-
-def title_of(run: RunFile) -> str:
-    """The title of a run's picture."""
-    return run.header["title"] + (" [SIMULATED]" if run.header["simulated"] else "")
 
 
 def spot_summary(spot: Spot) -> dict[str, float]:

@@ -12,6 +12,7 @@ from ...analysis.twodes.delay_zero import STEPS, DelayZeroData, find_delay_zero
 from ...formats.errors import FileFormatError
 from ...formats.run_file import RunFile
 from ...instruments.delay_stage import DelayScale
+from .run_analysis import RunAnalysis
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 LEAST_POSITIONS = 4
 
 
-class DelayZeroAnalysis:
+class DelayZeroAnalysis(RunAnalysis):
     """A search of delay zero, analyzed."""
 
     def __init__(self, run: RunFile) -> None:
-        self._run = run
+        super().__init__(run)
         data = delay_zero_data(run)
         try:
             self.result = find_delay_zero(data)
@@ -75,10 +76,7 @@ class DelayZeroAnalysis:
         """Draw the fringes, the delays found, and what is left."""
         from ...analysis.figures.delay_zero import draw_delay_zero
 
-        header = self._run.header
-        title = header["title"] + (" [SIMULATED]" if header["simulated"] else "")
-        ended = "" if self._run.status == "finished" else f" – run {self._run.status}"
-        draw_delay_zero(path, self.result, title=title + ended)
+        draw_delay_zero(path, self.result, title=self.title_and_end)
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """Delays of the stage and of the shaper, commanded and found."""

@@ -9,20 +9,21 @@ from numpy.typing import NDArray
 
 from ...analysis.charging import ChargingCurve, charging_curve
 from ...formats.run_file import RunFile
-from .confocal_scan import field_image_of, title_of
+from .confocal_scan import field_image_of
 from .find_dots import dot_summary, print_dots, stored_dots
 from .part_of_run import part_of_run
+from .run_analysis import RunAnalysis, print_notes
 from .voltammetry_flid import VoltammetryFlidAnalysis
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-class DotSurveyAnalysis:
+class DotSurveyAnalysis(RunAnalysis):
     """A DotSurvey run, analyzed."""
 
     def __init__(self, run: RunFile) -> None:
-        self._run = run
+        super().__init__(run)
         parameters = run.header["parameters"]
         self.image, self.notes = field_image_of(run)
         self.dots = stored_dots(run)
@@ -61,8 +62,7 @@ class DotSurveyAnalysis:
         console.print(table if self.curves else "no dot was swept")
         charging = sum(bool(curve.charges) for curve in self.curves.values())
         console.print(f"{charging} of {len(self.curves)} dots charge")
-        for note in self.notes:
-            console.print(f"note: {note}")
+        print_notes(console, self.notes)
 
     def draw(self, path: Path) -> None:
         """Draw the field, and the lifetime of each dot against its bias."""
@@ -73,9 +73,9 @@ class DotSurveyAnalysis:
             self.image,
             self.dots,
             self.curves,
-            title=title_of(self._run),
+            title=self.title,
             status=self._run.status,
-            reference=self._run.header["station"]["station"]["reference_electrode"],
+            reference=self.reference_electrode,
         )
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:

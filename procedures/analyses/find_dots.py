@@ -11,18 +11,19 @@ from numpy.typing import NDArray
 from ...analysis.confocal import find_spots
 from ...analysis.found_dots import FoundDot, brightest_single, g2_of
 from ...formats.run_file import RunFile
-from .confocal_scan import field_image_of, title_of
+from .confocal_scan import field_image_of
+from .run_analysis import RunAnalysis, print_notes
 from .stored import measurement_fields, stored_photons
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-class FindDotsAnalysis:
+class FindDotsAnalysis(RunAnalysis):
     """A FindDots run, analyzed."""
 
     def __init__(self, run: RunFile) -> None:
-        self._run = run
+        super().__init__(run)
         self.image, self.notes = field_image_of(run)
         self.spots, self.background = find_spots(self.image)
         self.dots = stored_dots(run)
@@ -45,16 +46,13 @@ class FindDotsAnalysis:
         print_dots(console, self.dots)
         if self.chosen is not None:
             console.print(f"brightest single dot: {self.chosen + 1}")
-        for note in self.notes:
-            console.print(f"note: {note}")
+        print_notes(console, self.notes)
 
     def draw(self, path: Path) -> None:
         """Draw the field with its dots."""
         from ...analysis.figures.confocal import draw_dots
 
-        draw_dots(
-            path, self.image, self.dots, self.chosen, title=title_of(self._run), status=self._run.status
-        )
+        draw_dots(path, self.image, self.dots, self.chosen, title=self.title, status=self._run.status)
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """The dots."""

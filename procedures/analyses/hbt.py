@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis.hbt import HbtData, analyze_hbt
+from ...analysis.hbt import HbtData, HbtResult, analyze_hbt
 from ...formats.run_file import RunFile, StoredPhotons
+from .run_analysis import ResultAnalysis
 from .stored import HOST_CLOCK_UNCERTAINTY_S, photon_fields, start_uncertainty_s, stored_photons
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 GUARD = 3.0
 """Standard uncertainties cut off the end of the hold."""
 
 
-class HbtAnalysis:
+class HbtAnalysis(ResultAnalysis[HbtResult]):
     """An HBT run, analyzed."""
 
     def __init__(self, run: RunFile) -> None:
-        self._run = run
+        super().__init__(run)
         parameters = run.header["parameters"]
         self.result = analyze_hbt(
             HbtData(
@@ -35,14 +33,8 @@ class HbtAnalysis:
             )
         )
 
-    def summary(self) -> dict[str, Any]:
-        """The results as one JSON object."""
-        return self.result.summary()
-
-    def print(self, console: Console) -> None:
-        """Print the results as a short table, with what to be careful about."""
-        from rich.table import Table
-
+    def rows(self) -> list[tuple[str, str]]:
+        """Rates, g2(0) in three ways, and the peaks."""
         r = self.result
         where = "cell at rest" if r.potential_v is None else f"{r.potential_v:g} V"
         rows = [
@@ -62,22 +54,13 @@ class HbtAnalysis:
         rows.append(("pairs in peaks 0 to 4", lagging))
         if first := r.antibunching.first_over_far:
             rows.append(("first peaks over far ones", f"{first.value:.3f} ± {first.error:.3f}"))
-        table = Table(show_header=False, box=None, pad_edge=False)
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
-        for warning in r.warnings:
-            console.print(f"note: {warning}")
+        return rows
 
     def draw(self, path: Path) -> None:
         """Draw the cross-correlation, its peaks and the trace."""
         from ...analysis.figures.hbt import draw_hbt
 
-        header = self._run.header
-        title = header["title"] + (" [SIMULATED]" if header["simulated"] else "")
-        draw_hbt(
-            path, self.result, title=title, reference=header["station"]["station"]["reference_electrode"]
-        )
+        draw_hbt(path, self.result, title=self.title, reference=self.reference_electrode)
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """The peaks, and the cross-correlation in bins of a nanosecond."""

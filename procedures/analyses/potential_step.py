@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -18,17 +18,15 @@ from ...analysis.potential_step import (
 )
 from ...analysis.step_response import StepResponse
 from ...formats.run_file import RunFile, StoredPotentiostatRecord
+from .run_analysis import ResultAnalysis
 from .stored import marker_edges, photon_fields, stored_photons
 
-if TYPE_CHECKING:
-    from rich.console import Console
 
-
-class PotentialStepAnalysis:
+class PotentialStepAnalysis(ResultAnalysis[PotentialStepResult]):
     """A potential-step run, analyzed."""
 
     def __init__(self, run: RunFile) -> None:
-        self._run = run
+        super().__init__(run)
         parameters, markers = run.header["parameters"], run.header["station"]["markers"]
         marker_sync, marker_line = marker_edges(stored_photons(run))
         self.result = analyze_potential_step(
@@ -46,32 +44,15 @@ class PotentialStepAnalysis:
             )
         )
 
-    def summary(self) -> dict[str, Any]:
-        """The results as one JSON object."""
-        return self.result.summary()
-
-    def print(self, console: Console) -> None:
-        """Print the results as a short table, with what to be careful about."""
-        from rich.table import Table
-
-        table = Table(show_header=False, box=None, pad_edge=False)
-        for row in _rows(self.result):
-            table.add_row(*row)
-        console.print(table)
-        for warning in self.result.warnings:
-            console.print(f"note: {warning}")
+    def rows(self) -> list[tuple[str, str]]:
+        """The responses to the steps of both directions, and the cell's time constant."""
+        return _rows(self.result)
 
     def draw(self, path: Path) -> None:
         """Draw rate and lifetime after the steps of both directions."""
         from ...analysis.figures.potential_step import draw_potential_step
 
-        header = self._run.header
-        draw_potential_step(
-            path,
-            self.result,
-            title=header["title"] + (" [SIMULATED]" if header["simulated"] else ""),
-            reference=header["station"]["station"]["reference_electrode"],
-        )
+        draw_potential_step(path, self.result, title=self.title, reference=self.reference_electrode)
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """Folded rates and lifetimes of both directions; times are those of the bins' edges."""

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from ...analysis.twodes.pump_probe import PumpProbeData, PumpProbeSpectra, pump_probe_spectra
 from ...formats.errors import FileFormatError
 from ...formats.run_file import RunFile, read_run_file
+from .run_analysis import RunAnalysis
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-class PumpProbeAnalysis:
+class PumpProbeAnalysis(RunAnalysis):
     """A pump-probe run, analyzed."""
 
     def __init__(self, run: RunFile) -> None:
-        self._run = run
+        super().__init__(run)
         self.spectra = spectra_of(run)
 
     def summary(self) -> dict[str, Any]:
@@ -53,10 +54,7 @@ class PumpProbeAnalysis:
         """Draw the change against t2 and w3, spectra and traces."""
         from ...analysis.figures.pump_probe import draw_pump_probe
 
-        header = self._run.header
-        title = header["title"] + (" [SIMULATED]" if header["simulated"] else "")
-        ended = "" if self._run.status == "finished" else f" – run {self._run.status}"
-        draw_pump_probe(path, self.spectra, title=title + ended)
+        draw_pump_probe(path, self.spectra, title=self.title_and_end)
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """dS/S, one column per t2."""

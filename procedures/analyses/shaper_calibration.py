@@ -20,16 +20,17 @@ from ...analysis.twodes.panel_calibration import (
 from ...analysis.twodes.shaper_calibration import Fringes
 from ...formats.errors import FileFormatError
 from ...formats.run_file import RunFile
+from .run_analysis import RunAnalysis
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-class ShaperCalibrationAnalysis:
+class ShaperCalibrationAnalysis(RunAnalysis):
     """A calibration, analyzed step by step as far as the run went."""
 
     def __init__(self, run: RunFile) -> None:
-        self._run = run
+        super().__init__(run)
         if not run.groups("grey"):
             raise FileFormatError(f"{run.path}: no grey level was measured ({run.header['status_reason']})")
         try:
@@ -98,17 +99,14 @@ class ShaperCalibrationAnalysis:
         """Draw the grey curves, the wavelengths, the pairs and the residual phase."""
         from ...analysis.figures.shaper_calibration import draw_shaper_calibration
 
-        header = self._run.header
-        title = header["title"] + (" [SIMULATED]" if header["simulated"] else "")
-        ended = "" if self._run.status == "finished" else f" – run {self._run.status}"
         draw_shaper_calibration(
             path,
             self.grey,
             self.lines,
             self.pairs,
             [phase for _, phase in self.phases],
-            columns=header["columns"],
-            title=title + ended,
+            columns=self._run.header["columns"],
+            title=self.title_and_end,
         )
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:

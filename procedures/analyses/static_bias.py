@@ -10,19 +10,20 @@ from numpy.typing import NDArray
 
 from ...analysis.held_potential import StepsRecord, align_holds
 from ...analysis.scaling import Ratio
-from ...analysis.static_bias import AtPotential, StaticBiasData, analyze_static_bias
+from ...analysis.static_bias import AtPotential, StaticBiasData, StaticBiasResult, analyze_static_bias
 from ...formats.run_file import RunFile, StoredPhotons, StoredPotentiostatRecord
+from .run_analysis import ResultAnalysis, print_notes
 from .stored import marker_edges, marker_wiring, photon_fields, start_uncertainty_s, stored_photons
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-class StaticBiasAnalysis:
+class StaticBiasAnalysis(ResultAnalysis[StaticBiasResult]):
     """A static-bias run, analyzed."""
 
     def __init__(self, run: RunFile) -> None:
-        self._run = run
+        super().__init__(run)
         parameters, photons = run.header["parameters"], stored_photons(run)
         marker_sync, marker_line = marker_edges(photons)
         holds = align_holds(
@@ -35,10 +36,6 @@ class StaticBiasAnalysis:
         self.result = analyze_static_bias(
             data, trace_bin_s=parameters["trace_bin_s"], flid_bin_s=parameters["flid_bin_s"]
         )
-
-    def summary(self) -> dict[str, Any]:
-        """The results as one JSON object."""
-        return self.result.summary()
 
     def print(self, console: Console) -> None:
         """Print one row per potential, what was found of X0 and X-, and what to be careful about."""
@@ -59,20 +56,13 @@ class StaticBiasAnalysis:
             console.print(f"gammaA/gamma0: {_told(r.auger_ratio, 3)}")
         if r.potentials:
             console.print(f"potential from: {r.alignment}, ± {r.alignment_uncertainty_s * 1e3:.0f} ms")
-        for warning in r.warnings:
-            console.print(f"note: {warning}")
+        print_notes(console, r.warnings)
 
     def draw(self, path: Path) -> None:
         """Draw trace, FLID, decays, and what depends on the potential."""
         from ...analysis.figures.static_bias import draw_static_bias
 
-        header = self._run.header
-        draw_static_bias(
-            path,
-            self.result,
-            title=header["title"] + (" [SIMULATED]" if header["simulated"] else ""),
-            reference=header["station"]["station"]["reference_electrode"],
-        )
+        draw_static_bias(path, self.result, title=self.title, reference=self.reference_electrode)
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """One row per potential, and the FLID points of all."""

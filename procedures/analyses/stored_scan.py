@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis.twodes.global_fit import FittedBeat
+from ...analysis.twodes.global_fit import Beat
 from ...analysis.twodes.phase_cycling import NONREPHASING, REPHASING, Signature, scheme
 from ...analysis.twodes.scan import Block, ScanPlan, TwoDScanData
 from ...analysis.twodes.spectra import RotatingFrame
@@ -45,7 +45,7 @@ def stored_scan(
     return data
 
 
-def beats_summary(beats: Sequence[FittedBeat]) -> list[dict[str, float]]:
+def beats_summary(beats: Sequence[Beat]) -> list[dict[str, float]]:
     """The beats of a global fit as a JSON array."""
     return [
         {
@@ -59,7 +59,7 @@ def beats_summary(beats: Sequence[FittedBeat]) -> list[dict[str, float]]:
     ]
 
 
-def print_beats(console: Console, beats: Sequence[FittedBeat], decimals: int) -> None:
+def print_beats(console: Console, beats: Sequence[Beat], decimals: int) -> None:
     """Print the beats of a global fit: wavenumbers to so many decimals, times to one less."""
     from rich.table import Table
 

@@ -9,22 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis.twodes.phase_cycling import scheme
-from ...analysis.twodes.scan import Block, ScanPlan, TwoDScanData
-from ...analysis.twodes.spectra import RotatingFrame
 from ...analysis.twodes.t2_traces import T2Signals, T2Traces, find_t2_traces
-from ...formats.errors import FileFormatError
 from ...formats.run_file import RunFile
+from .run_analysis import RunAnalysis
+from .stored_scan import beats_summary, print_beats, stored_scan
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-class T2ScanAnalysis:
+class T2ScanAnalysis(RunAnalysis):
     """A scan of t2, analyzed."""
 
     def __init__(self, run: RunFile) -> None:
-        self._run = run
+        super().__init__(run)
         self.signals = t2_signals(run)
         self.note = ""
 
@@ -50,24 +48,13 @@ class T2ScanAnalysis:
         }
         if self.traces:
             found["addresses_w3_cm"] = [trace.w3_cm for trace in self.traces.traces]
-            found["global_fit"] = [
-                {
-                    "w2_cm": beat.w2_cm.value,
-                    "w2_err_cm": beat.w2_cm.error,
-                    "dephasing_fs": beat.dephasing_fs.value,
-                    "dephasing_err_fs": beat.dephasing_fs.error,
-                    "largest_amplitude": float(np.abs(beat.amplitude).max()),
-                }
-                for beat in self.traces.fit.beats
-            ]
+            found["global_fit"] = beats_summary(self.traces.fit.beats)
         else:
             found["note"] = self.note
         return found
 
     def print(self, console: Console) -> None:
         """Print the beats of the global fit."""
-        from rich.table import Table
-
         signals = self.signals
         console.print(
             f"{len(signals.t2_fs)} t2 from {signals.t2_fs[0]:g} to {signals.t2_fs[-1]:g} fs at t1 = "
@@ -77,24 +64,13 @@ class T2ScanAnalysis:
         if self.traces is None:
             console.print(f"note: {self.note}", soft_wrap=True)
             return
-        table = Table(box=None, pad_edge=False)
-        for title in ("beat of the global fit (cm-1)", "dephasing time of the global fit (fs)"):
-            table.add_column(title)
-        for beat in self.traces.fit.beats:
-            table.add_row(
-                f"{beat.w2_cm.value:+.1f} ± {beat.w2_cm.error:.1f}",
-                f"{beat.dephasing_fs.value:.0f} ± {beat.dephasing_fs.error:.0f}",
-            )
-        console.print(table)
+        print_beats(console, self.traces.fit.beats, decimals=1)
 
     def draw(self, path: Path) -> None:
         """Draw the signal against t2 and w3, the traces, and their beats."""
         from ...analysis.figures.t2_scan import draw_t2_scan
 
-        header = self._run.header
-        title = header["title"] + (" [SIMULATED]" if header["simulated"] else "")
-        ended = "" if self._run.status == "finished" else f" – run {self._run.status}"
-        draw_t2_scan(path, self.signals, self.traces, title=title + ended)
+        draw_t2_scan(path, self.signals, self.traces, title=self.title_and_end)
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """The traces, and their spectra in w2."""
@@ -117,20 +93,4 @@ class T2ScanAnalysis:
 
 def t2_signals(run: RunFile) -> T2Signals:
     """The signals of a stored scan; raises FileFormatError where not one t2 was finished."""
-    header, parameters = run.header, run.header["parameters"]
-    blocks = run.groups("block")
-    if not blocks:
-        raise FileFormatError(f"{run.path}: not one t2 was finished ({header['status_reason']})")
-    data = TwoDScanData(
-        ScanPlan(
-            t1_fs=np.array([parameters["t1_fs"]]),
-            scheme=scheme(parameters["cycling"]),
-            frame=RotatingFrame(parameters["rotating_frame"], parameters["carrier_cm"]),
-            pixel_cm=np.array(header["pixel_cm"]),
-            lo_lead_fs=header["lo_lead_fs"],
-            band_cm=(parameters["lowest_cm"], parameters["highest_cm"]),
-        )
-    )
-    for block in blocks:
-        data.add(Block(block["t2_fs"], block["counts"], block["lo_counts"]))
-    return T2Signals.of(data)
+    return T2Signals.of(stored_scan(run, np.array([run.header["parameters"]["t1_fs"]])))

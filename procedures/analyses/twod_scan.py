@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.twodes.coherences import Coherences, find_coherences
-from ...analysis.twodes.phase_cycling import NONREPHASING, REPHASING, Signature, scheme
-from ...analysis.twodes.scan import Block, ScanPlan, TwoDScanData
-from ...analysis.twodes.spectra import Maps, RotatingFrame
+from ...analysis.twodes.phase_cycling import NONREPHASING, REPHASING, Signature
+from ...analysis.twodes.scan import TwoDScanData
+from ...analysis.twodes.spectra import Maps
 from ...analysis.twodes.units import FS_PER_CM
-from ...formats.errors import FileFormatError
 from ...formats.gridded import Gridded
 from ...formats.run_file import RunFile
 from ..spectra import beating_as_gridded, maps_as_gridded
+from .run_analysis import RunAnalysis
+from .stored_scan import beats_summary, print_beats, stored_scan
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,11 +29,11 @@ LEAST_T2 = 40
 """With fewer t2 nothing is said of beats."""
 
 
-class TwoDScanAnalysis:
+class TwoDScanAnalysis(RunAnalysis):
     """A 2DES scan, analyzed."""
 
     def __init__(self, run: RunFile) -> None:
-        self._run = run
+        super().__init__(run)
         self.data = scan_of(run)
         self.maps: Maps = self.data.maps()
 
@@ -57,16 +58,7 @@ class TwoDScanAnalysis:
             "strongest": dict(zip(("w1_cm", "w3_cm"), _strongest(self.maps), strict=True)),
         }
         if self.coherences:
-            found["global_fit"] = [
-                {
-                    "w2_cm": beat.w2_cm.value,
-                    "w2_err_cm": beat.w2_cm.error,
-                    "dephasing_fs": beat.dephasing_fs.value,
-                    "dephasing_err_fs": beat.dephasing_fs.error,
-                    "largest_amplitude": float(np.abs(beat.amplitude).max()),
-                }
-                for beat in self.coherences.fit.beats
-            ]
+            found["global_fit"] = beats_summary(self.coherences.fit.beats)
             found["beating_maps"] = [
                 {
                     "w2_cm": beat.w2_cm,
@@ -80,8 +72,6 @@ class TwoDScanAnalysis:
 
     def print(self, console: Console) -> None:
         """Print where the signal is and what beats, as a short table."""
-        from rich.table import Table
-
         plan, (w1, w3) = self.data.plan, _strongest(self.maps)
         console.print(
             f"{len(self.maps.t2_fs)} maps of {len(plan.t1_fs)} t1 x {plan.scheme.steps} phases; "
@@ -90,24 +80,13 @@ class TwoDScanAnalysis:
         if self.coherences is None:
             console.print("too few t2, or too coarse ones, to look for beats")
             return
-        table = Table(box=None, pad_edge=False)
-        for title in ("beat of the global fit (cm-1)", "dephasing time of the global fit (fs)"):
-            table.add_column(title)
-        for beat in self.coherences.fit.beats:
-            table.add_row(
-                f"{beat.w2_cm.value:+.2f} ± {beat.w2_cm.error:.2f}",
-                f"{beat.dephasing_fs.value:.1f} ± {beat.dephasing_fs.error:.1f}",
-            )
-        console.print(table)
+        print_beats(console, self.coherences.fit.beats, decimals=2)
 
     def draw(self, path: Path) -> None:
         """Draw the maps, the beating maps and the traces."""
         from ...analysis.figures.twodes import draw_twod
 
-        header = self._run.header
-        title = header["title"] + (" [SIMULATED]" if header["simulated"] else "")
-        ended = "" if self._run.status == "finished" else f" – run {self._run.status}"
-        draw_twod(path, self.maps, self.coherences, title=title + ended)
+        draw_twod(path, self.maps, self.coherences, title=self.title_and_end)
 
     def spectra(self) -> tuple[Gridded, ...]:
         """The maps, and the beats where there are any."""
@@ -133,24 +112,8 @@ class TwoDScanAnalysis:
 
 def scan_of(run: RunFile, signatures: Sequence[Signature] = (REPHASING, NONREPHASING)) -> TwoDScanData:
     """The signals of a stored scan; raises FileFormatError where not one block was finished."""
-    header, parameters = run.header, run.header["parameters"]
-    blocks = run.groups("block")
-    if not blocks:
-        raise FileFormatError(f"{run.path}: not one t2 was finished ({header['status_reason']})")
-    data = TwoDScanData(
-        ScanPlan(
-            t1_fs=parameters["t1_step_fs"] * np.arange(parameters["t1_points"]),
-            scheme=scheme(parameters["cycling"]),
-            frame=RotatingFrame(parameters["rotating_frame"], parameters["carrier_cm"]),
-            pixel_cm=np.array(header["pixel_cm"]),
-            lo_lead_fs=header["lo_lead_fs"],
-            band_cm=(parameters["lowest_cm"], parameters["highest_cm"]),
-        ),
-        signatures,
-    )
-    for block in blocks:
-        data.add(Block(block["t2_fs"], block["counts"], block["lo_counts"]))
-    return data
+    parameters = run.header["parameters"]
+    return stored_scan(run, parameters["t1_step_fs"] * np.arange(parameters["t1_points"]), signatures)
 
 
 def _strongest(maps: Maps) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,51 +18,37 @@ from ...analysis.voltammetry_flid import (
     analyze_voltammetry_flid,
 )
 from ...formats.run_file import RunFile, StoredPhotons, StoredPotentiostatRecord
+from .run_analysis import ResultAnalysis
 from .stored import marker_edges, marker_wiring, measurement_fields, start_uncertainty_s, stored_photons
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 UNKNOWN_START_S = (6.0, 3.0)
 """Start-up of the potentiostat's program and its uncertainty, where its results are missing."""
 
 
-class VoltammetryFlidAnalysis:
+class VoltammetryFlidAnalysis(ResultAnalysis[VoltammetryFlidResult]):
     """A voltammetry-FLID run, analyzed."""
 
     def __init__(self, run: RunFile) -> None:
-        self._run = run
+        super().__init__(run)
         parameters = run.header["parameters"]
         self.result = analyze_voltammetry_flid(
             _data(run, stored_photons(run)), FlidSettings(parameters["flid_bin_s"], parameters["trace_bin_s"])
         )
 
-    def summary(self) -> dict[str, Any]:
-        """The results as one JSON object."""
-        return self.result.summary()
-
-    def print(self, console: Console) -> None:
-        """Print the results as a short table, with what to be careful about."""
-        from rich.table import Table
-
-        table = Table(show_header=False, box=None, pad_edge=False)
-        for row in _rows(self.result):
-            table.add_row(*row)
-        console.print(table)
-        for warning in self.result.warnings:
-            console.print(f"note: {warning}")
+    def rows(self) -> list[tuple[str, str]]:
+        """What was found of X0 and X-, at the vertex, and over the cycles."""
+        return _rows(self.result)
 
     def draw(self, path: Path) -> None:
         """Draw trace, FLID, decays and voltammogram."""
         from ...analysis.figures.voltammetry_flid import draw_voltammetry_flid
 
-        station = self._run.header["station"]["station"]
         draw_voltammetry_flid(
             path,
             self.result,
             _drawn_sweeps(self._run),
-            title=self._run.header["title"] + (" [SIMULATED]" if self._run.header["simulated"] else ""),
-            reference=station["reference_electrode"],
+            title=self.title,
+            reference=self.reference_electrode,
         )
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
