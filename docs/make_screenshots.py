@@ -33,7 +33,7 @@ from qdlab.procedures.config import locate
 
 IMAGES = Path(__file__).parent / "images"
 SIZE = (1600, 1000)
-EXACT_COLOURS = 40
+EXACT_COLOURS = 112
 LIMIT_S = 120.0
 SHORT = {"hold_s": 10.0, "cycles": 2, "scan_rate_v_s": 0.4}
 
@@ -345,7 +345,11 @@ def with_palette(image: Image.Image) -> Image.Image:
     order = np.argsort(-counts)
     palette, others = colours[order[:EXACT_COLOURS]], colours[order[EXACT_COLOURS:]]
     if len(others):
-        found = Image.fromarray(others[None].astype(np.uint8)).quantize(256 - EXACT_COLOURS).getpalette()
+        found = (
+            Image.fromarray(others[None].astype(np.uint8))
+            .quantize(256 - EXACT_COLOURS, Image.Quantize.MAXCOVERAGE)
+            .getpalette()
+        )
         assert found is not None
         palette = np.concatenate([palette, np.reshape(found, (-1, 3))])[:256]
     nearest = np.argmin(((colours[:, None] - palette) ** 2).sum(axis=2), axis=1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..instruments.base import InstrumentError
 from ..analysis.twodes.units import FS_PER_CM
+from ..instruments.base import InstrumentError
 from ..instruments.pulse_shaper import BLANK, PulseTrain
 from .errors import AbortedError, InterlockError, RefusedError
 from .parameters import count, exact_float

@@ -201,9 +201,7 @@ def level_rows(main: Sample, other: Sample) -> Iterator[Row]:
         "2", f"energy, {versus}", "cm-1", 0.0, 0.0, planted, a - b, math.hypot(da, db), how, below=True,
         ensemble=main.ensemble["lowest_band_cm"] - other.ensemble["lowest_band_cm"],
     )  # fmt: skip
-    if not (main.scan.fits and other.scan.fits):
-        return
-    name, how = "II.length_cm", "spot of ρ_II in its beating map, standard deviation along the diagonal"
+    name, how = "diagonal.edge_cm", "red edge of the diagonal, from 10 to 40 % of its maximum"
     (a, da), (b, db) = _corrected(main.scan, name), _corrected(other.scan, name)
     planted = main.planted.numbers[name] / other.planted.numbers[name]
     error = a / b * math.hypot(da / a, db / b)

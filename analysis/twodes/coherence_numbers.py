@@ -37,8 +37,8 @@ SATELLITE_CM = 125.0
 """Beats between the polarisations lie so far below and above the strong one."""
 TOP = 0.8
 """The strongest address is the centre of what reaches this share of the maximum."""
-SPOT = 0.4
-"""And its length that of what reaches this share."""
+EDGE = (0.1, 0.4)
+"""Shares of the maximum between which the diagonal's red edge is measured."""
 POPULATED_FS = 100.0
 """From here on the diagonal shows levels rather than beats between branches."""
 SLICE_CM = 150.0
@@ -77,19 +77,18 @@ def diagonal(maps: Maps) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
 
 
 def diagonal_numbers(maps: Maps) -> Numbers:
-    """Centre of what stands out of the diagonal by a tenth of its maximum."""
+    """Of the diagonal the centre of what reaches a tenth of its maximum, and how gently its red edge rises.
+
+    The edge is the way from a tenth to four tenths: the wider the lowest level, the longer.
+    """
     axis, along = diagonal(maps)
-    weight = np.where(along > 0.1, along, 0.0)
-    weight /= weight.sum()
-    return {"diagonal.centre_cm": float(weight @ axis)}
+    weight = np.where(along > EDGE[0], along, 0.0)
+    low, high = (_first_crossing(axis, along, share) for share in EDGE)
+    return {"diagonal.centre_cm": float(weight @ axis / weight.sum()), "diagonal.edge_cm": high - low}
 
 
 def beating_numbers(maps: Maps) -> Numbers:
-    """Of each kind the strongest address, the maximum relative to that of rho_III, and the length.
-
-    The length is the standard deviation along the diagonal of the top of its beating map: levels of one
-    kind, shifted by the size of the dots. Also the maxima beside rho_II relative to its own.
-    """
+    """Of each kind the strongest address and the maximum relative to that of rho_III; rho_II's neighbours."""
     asked = np.array([kind.w2_cm for kind in KINDS])
     beside = KINDS[1].w2_cm + SATELLITE_CM * np.array([-1, 1])
     axis = np.concatenate([asked, -asked, beside, -beside])
@@ -97,10 +96,7 @@ def beating_numbers(maps: Maps) -> Numbers:
     tops = {kind.name: beating_map(beating, kind.w2_cm, maps).amplitude for kind in KINDS}
     found: Numbers = {}
     for name, amplitude in tops.items():
-        weight = _top(amplitude, TOP)
-        found[f"{name}.w1_cm"] = float(weight.sum(axis=1) @ maps.w1_cm)
-        found[f"{name}.w3_cm"] = float(weight.sum(axis=0) @ maps.w3_cm)
-        found[f"{name}.length_cm"] = _length(_top(amplitude, SPOT), maps)
+        found[f"{name}.w1_cm"], found[f"{name}.w3_cm"] = _centre_of_top(amplitude, maps)
         found[f"{name}.maximum"] = float(amplitude.max() / tops["III"].max())
     for where, w2 in zip(("below", "above"), beside, strict=True):
         found[f"II.{where}"] = float(beating_map(beating, w2, maps).amplitude.max() / tops["II"].max())
@@ -209,16 +205,17 @@ def _trace_numbers(maps: Maps, addresses: Addresses, from_fs: float) -> Numbers:
     return numbers
 
 
-def _top(amplitude: NDArray[np.floating], share: float) -> NDArray[np.floating]:
-    """The connected region around the maximum that reaches a share of it, as weights that add up to 1."""
+def _first_crossing(axis: NDArray[np.floating], along: NDArray[np.floating], share: float) -> float:
+    """Where a curve from the red first reaches a share of its maximum of 1, between the points."""
+    k = max(1, int(np.argmax(along >= share)))
+    return float(np.interp(share, along[k - 1 : k + 1], axis[k - 1 : k + 1]))
+
+
+def _centre_of_top(amplitude: NDArray[np.floating], maps: Maps) -> tuple[float, float]:
+    """Centre of gravity, in (w1, w3), of the connected region around the maximum."""
     regions = np.empty(amplitude.shape, np.int32)
-    label(amplitude >= share * amplitude.max(), output=regions)
+    label(amplitude >= TOP * amplitude.max(), output=regions)
     mine = regions == regions[np.unravel_index(int(np.argmax(amplitude)), amplitude.shape)]
     weight = np.where(mine, amplitude, 0.0)
-    return weight / weight.sum()
-
-
-def _length(weight: NDArray[np.floating], maps: Maps) -> float:
-    """Standard deviation along the diagonal, in units of either axis."""
-    along = np.add.outer(maps.w1_cm, maps.w3_cm) / 2
-    return float(np.sqrt(np.sum(weight * (along - np.sum(weight * along)) ** 2)))
+    weight /= weight.sum()
+    return float(weight.sum(axis=1) @ maps.w1_cm), float(weight.sum(axis=0) @ maps.w3_cm)

@@ -18,6 +18,7 @@ from ..plots.flid_cells import LIFETIME_EDGES_NS, RATE_EDGES_HZ
 from ..plots.flid_map import FlidMap
 from ..plots.intensity_trace import IntensityTrace, centres_s, in_bins
 from ..plots.points_plot import PointsPlot
+from .looked_flid import LookedFlid
 
 if TYPE_CHECKING:
     from ...analysis.live_flid import LiveFlid, RunningTrace
@@ -40,16 +41,9 @@ Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class Looked:
+class Looked(LookedFlid):
     """What is drawn of a run that goes on."""
 
-    time_s: Array
-    rate_hz: Array
-    potential_time_s: Array
-    potential_v: Array
-    span_s: float
-    flid_counts: NDArray[np.int64]
-    flid_bias_v: Array
     decays: dict[float, NDArray[np.int64]]
     """Counts per micro-time bin at each potential held so far, all detectors together."""
     resolution_ns: float
@@ -94,10 +88,7 @@ class StaticBiasTab(ExperimentTab):
 
     def show_live(self, looked: Looked) -> None:
         """Draw what was found."""
-        self.trace.show_intensity(looked.time_s, looked.rate_hz)
-        self.trace.show_potential(looked.potential_time_s, looked.potential_v)
-        self.trace.show_span(0.0, looked.span_s)
-        self.flid.show_cells(looked.flid_counts, looked.flid_bias_v)
+        looked.draw(self.trace, self.flid)
         self._show_decays(list(looked.decays), list(looked.decays.values()), looked.resolution_ns)
 
     # ---- a run that has ended ----

@@ -17,6 +17,7 @@ from ..plots.g2_plot import G2Plot
 from ..plots.intensity_trace import IntensityTrace, in_bins
 from ..plots.voltammogram import Sweep, Voltammogram
 from .drawn_sweeps import RAMPS_UP_TO, PotentialTrail, drawn_sweeps
+from .looked_flid import LookedFlid
 
 if TYPE_CHECKING:
     from ...analysis.live_flid import LiveFlid, RunningTrace
@@ -40,17 +41,9 @@ Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class Looked:
+class Looked(LookedFlid):
     """What is drawn of a run that goes on."""
 
-    time_s: Array
-    rate_hz: Array
-    potential_time_s: Array
-    potential_v: Array
-    span_s: float
-    """Planned end of the run on the photons' clock."""
-    flid_counts: NDArray[np.int64]
-    flid_bias_v: Array
     decay: NDArray[np.int64]
     decay_now: Array
     resolution_ns: float
@@ -111,10 +104,7 @@ class VoltammetryFlidTab(ExperimentTab):
 
     def show_live(self, looked: Looked) -> None:
         """Draw what was found."""
-        self.trace.show_intensity(looked.time_s, looked.rate_hz)
-        self.trace.show_potential(looked.potential_time_s, looked.potential_v)
-        self.trace.show_span(0.0, looked.span_s)
-        self.flid.show_cells(looked.flid_counts, looked.flid_bias_v)
+        looked.draw(self.trace, self.flid)
         self.decays.show_decay("all so far", looked.decay, looked.resolution_ns)
         if looked.decay_now.any():
             self.decays.show_decay(f"last {NOW_S:g} s", looked.decay_now, looked.resolution_ns, pen="now")

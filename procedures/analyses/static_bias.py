@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from ...analysis.held_potential import StepsRecord, align_holds
 from ...analysis.scaling import Ratio
-from ...analysis.static_bias import AtPotential, StaticBiasData, StaticBiasResult, analyze_static_bias
+from ...analysis.static_bias import AtPotential, StaticBiasData, analyze_static_bias
 from ...formats.run_file import RunFile, StoredPhotons, StoredPotentiostatRecord
-from .run_analysis import ResultAnalysis, print_notes
+from .run_analysis import RunAnalysis, print_notes
 from .stored import marker_edges, marker_wiring, photon_fields, start_uncertainty_s, stored_photons
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-class StaticBiasAnalysis(ResultAnalysis[StaticBiasResult]):
+class StaticBiasAnalysis(RunAnalysis):
     """A static-bias run, analyzed."""
 
     def __init__(self, run: RunFile) -> None:
@@ -36,6 +36,10 @@ class StaticBiasAnalysis(ResultAnalysis[StaticBiasResult]):
         self.result = analyze_static_bias(
             data, trace_bin_s=parameters["trace_bin_s"], flid_bin_s=parameters["flid_bin_s"]
         )
+
+    def summary(self) -> dict[str, Any]:
+        """The results as one JSON object."""
+        return self.result.summary()
 
     def print(self, console: Console) -> None:
         """Print one row per potential, what was found of X0 and X-, and what to be careful about."""

@@ -75,17 +75,11 @@ def test_near_the_diagonal_both_signs_are_found_in_one_trace():
     assert beats[0].dephasing_fs.value == pytest.approx(700.0, rel=0.02)
 
 
-def test_the_diagonal_has_its_centre_where_it_was_put():
-    assert cn.diagonal_numbers(made_up())["diagonal.centre_cm"] == pytest.approx(18_000, abs=20)
-
-
-def test_the_length_of_a_spot_is_that_of_its_top():
-    """Spots are round: their length is that of a Gaussian cut at two fifths of its maximum."""
-    cut = np.sqrt(-2 * np.log(cn.SPOT))
-    radius = np.linspace(0, cut, 1000)
-    weight = radius * np.exp(-(radius**2) / 2)
-    length = 150 / 2 * np.sqrt(np.sum(weight * radius**2) / np.sum(weight))
-    assert cn.beating_numbers(made_up())["II.length_cm"] == pytest.approx(length, rel=0.05)
+def test_the_diagonal_has_its_centre_and_its_edge_where_they_were_put():
+    numbers = cn.diagonal_numbers(made_up())
+    assert numbers["diagonal.centre_cm"] == pytest.approx(18_000, abs=20)
+    at = 400 / np.sqrt(2) * np.sqrt(-2 * np.log(cn.EDGE))  # both axes leave the spot along the diagonal
+    assert numbers["diagonal.edge_cm"] == pytest.approx(at[0] - at[1], rel=0.1)
 
 
 def test_replicas_tell_how_much_numbers_differ_from_one_noise_to_another():

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,16 +33,9 @@ SUMMARY_KEYS = {
 
 
 @pytest.fixture(scope="module")
-def pulls():
+def pulls(load_benchmark):
     """The benchmark that makes runs of the simulated dot, as a module."""
-    path = Path(__file__).parents[2] / "benchmarks" / "analysis_pulls.py"
-    spec = importlib.util.spec_from_file_location("analysis_pulls", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("analysis_pulls")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,6 @@
+import math
 import os
+import threading
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 os.environ["QT_API"] = "pyqt5"
@@ -25,6 +27,35 @@ def own_settings(tmp_path, monkeypatch):
         QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, str(tmp_path / "settings")
     )
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def finish_run(tmp_path_factory):
+    """Run an experiment on the twin to its end; returns its procedure and the run as it was stored."""
+    from qdlab.formats.run_file import read_run_file
+    from qdlab.procedures.run import execute_run, prepare_run
+
+    def finish(experiment, *overrides, seed=2, **options):
+        out = tmp_path_factory.mktemp(experiment)
+        run = prepare_run(experiment, out=out, overrides=overrides, seed=seed, speed=math.inf, **options)
+        outcome = execute_run(run, lambda _: None, threading.Event())
+        assert outcome.status == "finished"
+        return run.procedure, read_run_file(outcome.path)
+
+    return finish
+
+
+@pytest.fixture
+def shown(qtbot):
+    """Show a tab without a window around it."""
+
+    def show(tab, width, height):
+        qtbot.addWidget(tab)
+        tab.resize(width, height)
+        tab.show()
+        return tab
+
+    return show
 
 
 @pytest.fixture

@@ -25,12 +25,8 @@ SOON_MS = 20_000
 
 
 @pytest.fixture
-def tab(qtbot):
-    made = ConfocalTab()
-    qtbot.addWidget(made)
-    made.resize(1100, 760)
-    made.show()
-    return made
+def tab(shown):
+    return shown(ConfocalTab(), 1100, 760)
 
 
 @pytest.fixture

@@ -4,31 +4,20 @@ import numpy as np
 import pytest
 
 from qdlab.analysis.antibunching import zero_over_lagging
-from qdlab.formats.run_file import read_run_file
 from qdlab.gui.tabs.hbt import MOST_VALUES, HbtTab
 from qdlab.procedures.analyses import analyze_run
 from qdlab.procedures.run import execute_run, prepare_run
 
-OVERRIDES = ("duration_s=20",)
-
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
+def recorded(finish_run):
     """An HBT run on the twin: procedure and run file."""
-    out = tmp_path_factory.mktemp("hbt")
-    run = prepare_run("hbt", out=out, overrides=OVERRIDES, seed=2, speed=float("inf"))
-    outcome = execute_run(run, lambda _: None, threading.Event())
-    assert outcome.status == "finished"
-    return run.procedure, read_run_file(outcome.path)
+    return finish_run("hbt", "duration_s=20")
 
 
 @pytest.fixture
-def tab(qtbot):
-    tab = HbtTab()
-    qtbot.addWidget(tab)
-    tab.resize(1000, 700)
-    tab.show()
-    return tab
+def tab(shown):
+    return shown(HbtTab(), 1000, 700)
 
 
 def test_live_view_counts_every_photon_and_pair_of_the_run(tab, recorded):

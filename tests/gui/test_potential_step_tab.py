@@ -10,25 +10,15 @@ from qdlab.procedures.run import execute_run, prepare_run
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
+def recorded(finish_run):
     """A run of steps on the twin; run file and analysis."""
-    run = prepare_run(
-        "potential_step", out=tmp_path_factory.mktemp("steps"), overrides=("cycles=5000",), seed=2,
-        speed=float("inf"),
-    )  # fmt: skip
-    outcome = execute_run(run, lambda _: None, threading.Event())
-    assert outcome.status == "finished"
-    stored = read_run_file(outcome.path)
+    _, stored = finish_run("potential_step", "cycles=5000")
     return stored, analyze_run(stored)
 
 
 @pytest.fixture
-def tab(qtbot):
-    tab = PotentialStepTab()
-    qtbot.addWidget(tab)
-    tab.resize(1000, 700)
-    tab.show()
-    return tab
+def tab(shown):
+    return shown(PotentialStepTab(), 1000, 700)
 
 
 def test_result_shows_rate_and_lifetime_after_the_steps(tab, recorded):
@@ -101,9 +91,8 @@ def test_slow_steps_are_watched_over_their_last_periods(tab, tmp_path):
     assert rate_khz.max() > 0
 
 
-def test_too_few_photons_are_said_so(tab, tmp_path):
-    run = prepare_run("potential_step", out=tmp_path, overrides=("cycles=2",), seed=2, speed=float("inf"))
-    stored = read_run_file(execute_run(run, lambda _: None, threading.Event()).path)
+def test_too_few_photons_are_said_so(tab, finish_run):
+    _, stored = finish_run("potential_step", "cycles=2")
     tab.show_result(stored, analyze_run(stored))
     assert tab.about.text().count("too few photons to fold") == 2
     assert tab.rates["falling"].curves() == {}

@@ -3,7 +3,6 @@ import threading
 import numpy as np
 import pytest
 
-from qdlab.formats.run_file import read_run_file
 from qdlab.gui.tabs.static_bias import ALL, HeldDecays, StaticBiasTab, potential_colours
 from qdlab.procedures.analyses import analyze_run
 from qdlab.procedures.run import execute_run, prepare_run
@@ -12,28 +11,16 @@ POTENTIALS = (0.0, -1.6, -1.9)
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
+def recorded(finish_run):
     """A run at three potentials on the twin; its run file and analysis."""
-    run = prepare_run(
-        "static_bias",
-        out=tmp_path_factory.mktemp("held"),
-        overrides=("potentials_v=" + ", ".join(map(str, POTENTIALS)), "hold_s=8"),
-        seed=2,
-        speed=float("inf"),
-    )
-    outcome = execute_run(run, lambda _: None, threading.Event())
-    assert outcome.status == "finished"
-    stored = read_run_file(outcome.path)
+    held = "potentials_v=" + ", ".join(map(str, POTENTIALS))
+    _, stored = finish_run("static_bias", held, "hold_s=8")
     return stored, analyze_run(stored)
 
 
 @pytest.fixture
-def tab(qtbot):
-    tab = StaticBiasTab()
-    qtbot.addWidget(tab)
-    tab.resize(1100, 800)
-    tab.show()
-    return tab
+def tab(shown):
+    return shown(StaticBiasTab(), 1100, 800)
 
 
 def test_result_shows_lifetime_intensity_and_g2_at_each_potential(tab, recorded):

@@ -1,6 +1,5 @@
 """The 2DES tab: a scan on the simulated station, live and afterwards, and maps with known beats."""
 
-import math
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,13 +13,11 @@ from qdlab.analysis.twodes.phase_cycling import scheme
 from qdlab.analysis.twodes.scan import Block, TwoDScanData
 from qdlab.analysis.twodes.spectra import Maps
 from qdlab.analysis.twodes.units import W
-from qdlab.formats.run_file import read_run_file
 from qdlab.gui.newest import Newest
 from qdlab.gui.tabs.beats_table import UNDETERMINED
 from qdlab.gui.tabs.twod import ABSORPTIVE, LEAST_T2, NONREPHASING, REPHASING, TwoDTab
 from qdlab.gui.tabs.twod_series import MapSeries
 from qdlab.procedures.analyses.twod_scan import TwoDScanAnalysis
-from qdlab.procedures.run import execute_run, prepare_run
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "coherence_simulated.toml"
 SMALL = {"t1_points": "4", "t2_points": "5", "averages": "1"}
@@ -39,23 +36,15 @@ def station(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def scanned(station, tmp_path_factory):
+def scanned(station, finish_run):
     """The run file of a small scan."""
     overrides = [f"{key}={value}" for key, value in SMALL.items()]
-    out = tmp_path_factory.mktemp("runs")
-    run = prepare_run("twod_scan", station=station, out=out, overrides=overrides, seed=1, speed=math.inf)
-    outcome = execute_run(run, lambda _: None, threading.Event())
-    assert outcome.status == "finished"
-    return read_run_file(outcome.path)
+    return finish_run("twod_scan", *overrides, seed=1, station=station)[1]
 
 
 @pytest.fixture
-def tab(qtbot):
-    made = TwoDTab()
-    qtbot.addWidget(made)
-    made.resize(1100, 800)
-    made.show()
-    return made
+def tab(shown):
+    return shown(TwoDTab(), 1100, 800)
 
 
 @pytest.fixture(scope="module")

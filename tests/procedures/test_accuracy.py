@@ -1,20 +1,12 @@
 """Found agrees with planted, through the whole rig; docs/accuracy.md has the table of 20 seeds."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "accuracy.py"
-
 
 @pytest.fixture(scope="module")
-def accuracy():
-    spec = importlib.util.spec_from_file_location("accuracy", BENCHMARK)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def accuracy(load_benchmark):
+    return load_benchmark("accuracy")
 
 
 def pulls_of(accuracy, tmp_path, seeds, **options):

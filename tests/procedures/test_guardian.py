@@ -1,6 +1,5 @@
 """A run that is killed or frozen leaves the station safe: instruments in one process, the run in another."""
 
-import importlib.util
 import os
 import signal
 import sys
@@ -23,16 +22,9 @@ PROGRAM_STARTS_S = 12.0
 
 
 @pytest.fixture(scope="module")
-def bench_module():
+def bench_module(load_benchmark):
     """The benchmark that times the guardian, as a module."""
-    path = Path(__file__).parents[2] / "benchmarks" / "guardian.py"
-    spec = importlib.util.spec_from_file_location("guardian_times", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("guardian")
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """A run is killed with SIGKILL: every confirmed word and record is in the recovered file, nothing else."""
 
-import importlib.util
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,16 +12,9 @@ CYCLES = 1
 
 
 @pytest.fixture(scope="module")
-def kills():
+def kills(load_benchmark):
     """The benchmark that kills runs, as a module."""
-    path = Path(__file__).parents[2] / "benchmarks" / "kills.py"
-    spec = importlib.util.spec_from_file_location("kills", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("kills")
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,6 @@
 """What three hours of cycling and the card's line rate need, in short: benchmarks/ has the long versions."""
 
-import importlib.util
 import math
-import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -59,16 +56,9 @@ def _never():
 
 
 @pytest.fixture(scope="module")
-def line_rate():
+def line_rate(load_benchmark):
     """The benchmark that feeds the emulated card at its line rate, as a module."""
-    path = Path(__file__).parents[2] / "benchmarks" / "line_rate.py"
-    spec = importlib.util.spec_from_file_location("line_rate", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("line_rate")
 
 
 # ---- the run file ----

@@ -48,9 +48,10 @@ def test_the_acquired_map_is_the_planted_one_with_noise(both):
 
 
 def test_the_levels_of_the_two_samples_are_found_where_they_were_planted(both):
-    (energy,) = level_rows(*both)
+    energy, width = level_rows(*both)
     assert energy.found < 0
     assert abs(energy.pull) < 4
+    assert abs(width.pull) < 4
     assert energy.below
     assert energy.agrees
 

@@ -166,20 +166,7 @@ def test_show_tells_what_is_in_a_run(short_run, qdlab):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_an_interrupt_ends_the_run_as_aborted_with_its_data(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "qdlab.procedures.cli",
-        "run",
-        "cv_flid",
-        "--speed",
-        "5",
-        "--out",
-        tmp_path,
-    ]
-    process = subprocess.Popen(
-        [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = start_run(tmp_path)
     wait_for_words(tmp_path)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -191,25 +178,25 @@ def test_an_interrupt_ends_the_run_as_aborted_with_its_data(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_what_was_on_disk_survives_a_killed_program(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "qdlab.procedures.cli",
-        "run",
-        "cv_flid",
-        "--speed",
-        "5",
-        "--out",
-        tmp_path,
-    ]
-    process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL)
+    process = start_run(tmp_path)
     part = wait_for_words(tmp_path)
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
     words = (part / "photons.u32").stat().st_size // 4
     run = read_run_file(recover_run(part))
     assert run.status == "recovered"
     assert 0.5 * words < len(run.photons.sync) <= words
+
+
+def start_run(out: Path) -> subprocess.Popen[str]:
+    """A run of 5 s of rig time per second, in a process of its own."""
+    command = ("run", "cv_flid", "--speed", "5", "--out", str(out))
+    return subprocess.Popen(
+        [sys.executable, "-m", "qdlab.procedures.cli", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def wait_for_words(folder: Path) -> Path:
