@@ -13,7 +13,7 @@ from ..instruments.base import Device, Limits
 from .drivers import SIMULATED, Driver, DriverTable, Surroundings
 
 if TYPE_CHECKING:
-    from ..instruments.pi.links import SharedLink
+    from ..instruments.links import SharedLink
 
 # ---- liquid-crystal panel ----
 
@@ -179,7 +179,7 @@ def _build_pi_linear(table: PiLinearTable, around: Surroundings) -> Device:
 @cache
 def _chain(connection: str, baud_rate: int) -> SharedLink:
     """One link for all controllers of a daisy chain."""
-    from ..instruments.pi.links import SharedLink, open_link
+    from ..instruments.links import SharedLink, open_link
 
     return SharedLink(partial(open_link, connection, baud_rate=baud_rate))
 
@@ -197,8 +197,8 @@ ESP_TIMEOUT_S = 3.0
 
 
 def _build_esp30x(table: EspTable, around: Surroundings) -> Device:
+    from ..instruments.links import open_link
     from ..instruments.newport.esp30x import ESP30xStage
-    from ..instruments.pi.links import open_link
 
     if table.connection == SIMULATED:
         from ..sim.emulators.doors import EmulatedAdapter

@@ -258,8 +258,8 @@ class E545Table(DriverTable):
 
 
 def _build_e545(table: E545Table, around: Surroundings) -> Device:
+    from ..instruments.links import open_link
     from ..instruments.pi import E545Stage
-    from ..instruments.pi.links import open_link
 
     if table.connection == SIMULATED:
         from ..sim.emulators.doors import EmulatedAdapter

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ..analysis.twodes import coherence_numbers as cn
 from ..analysis.twodes.coherences import Coherences, find_coherences, trace_at
@@ -34,9 +35,10 @@ SAMPLES = {"dimers_3.0_9": "3.0 nm / 9 %", "dimers_2.8_5": "2.8 nm / 5 %", "dime
 MAIN, OTHER, THIRD = SAMPLES
 FULL = {"t2_points": 161}
 QUICK = {"t1_points": 24, "t2_points": 81}
-FEW = {"t1_points": 24, "t2_start_fs": 104, "t2_step_fs": 24, "t2_points": 8, "fastest_beat_cm": 600}
-"""Enough to see where the levels are: 8 t2 behind the first beats."""
-REPLICAS = 8
+FEW = {"t1_points": 24, "t2_start_fs": 104, "t2_step_fs": 24, "t2_points": 12, "fastest_beat_cm": 600}
+"""Enough to see where the levels are: some t2 behind the first beats."""
+REPLICAS, REPLICAS_OF_LEVELS = 16, 60
+"""Of the noise, for scans with beats and for those that only tell levels."""
 
 PAPER: dict[str, tuple[float, float | None]] = {
     "I.frequency_cm": (130.0, 10.0),
@@ -99,7 +101,15 @@ class Reproduced(NamedTuple):
 
 
 def reproduce_hamilton(study: Study) -> Reproduced:
-    """Scan the samples, draw the three figures, and compare."""
+    """Scan the samples, draw the three figures, and compare.
+
+    On one BLAS thread: its own threads make small products many times slower on a busy machine.
+    """
+    with threadpool_limits(1, user_api="blas"):
+        return _reproduced(study)
+
+
+def _reproduced(study: Study) -> Reproduced:
     main = scanned(study, MAIN, QUICK if study.quick else FULL)
     other = scanned(study, OTHER, FEW if study.quick else FULL)
     samples = [main, other] if study.quick else [main, other, scanned(study, THIRD, FULL)]
@@ -120,7 +130,7 @@ def write_reproduced(found: Reproduced, path: Path) -> None:
 # ---- scans ----
 
 
-def scanned(study: Study, sample: str, parameters: Mapping[str, float], replicas: int = REPLICAS) -> Sample:
+def scanned(study: Study, sample: str, parameters: Mapping[str, float]) -> Sample:
     """Scan a sample, find its numbers, and those of the response that lay under it."""
     path = study.record("twod_scan", sample, **parameters)
     study.tell(f"analyzing {sample}")
@@ -132,10 +142,10 @@ def scanned(study: Study, sample: str, parameters: Mapping[str, float], replicas
     nothing = maps_from_t1(
         noise, noise, t1_fs=plan.t1_fs, t2_fs=maps.t2_fs, w1_cm=maps.w1_cm, w3_cm=maps.w3_cm, frame=plan.frame
     ).rephasing
-    scan = analyzed(maps, plan, nothing, replicas)
+    scan = analyzed(maps, plan, nothing)
     under = PlantedTwoD(run)
     clean = under.maps(plan, maps)
-    planted = analyzed(clean, plan, None, 0, cn.addresses_of(scan.numbers) if scan.fits else None)
+    planted = analyzed(clean, plan, None, cn.addresses_of(scan.numbers) if scan.fits else None)
     return Sample(SAMPLES.get(sample, sample), scan, planted, clean, under.ensemble_numbers())
 
 
@@ -143,7 +153,6 @@ def analyzed(
     maps: Maps,
     plan: ScanPlan,
     noise: NDArray[np.complexfloating] | None,
-    replicas: int,
     addresses: cn.Addresses | None = None,
 ) -> Scan:
     """All numbers of one series of maps; traces at the strongest addresses, or at those that are given."""
@@ -154,6 +163,7 @@ def analyzed(
     if noise is None:
         return Scan(maps, plan, numbers, fits, {}, {})
     quoted = numbers | (fits[0] if fits else {})
+    replicas = REPLICAS if beats else REPLICAS_OF_LEVELS
     errors, bias = cn.noise_of(maps, noise, replicas, quoted=quoted, addresses=where)
     return Scan(maps, plan, numbers, fits, errors, bias)
 

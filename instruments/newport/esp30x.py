@@ -21,9 +21,9 @@ from ..base import Identity, InstrumentError, Limits
 from ..clock import Clock
 from ..controlled_stage import ControlledStage
 from ..delay_stage import DelayScale, DelayStage
+from ..links import LineLink
 from ..pi.gcs import number
 from ..pi.gcs_errors import UnexpectedReplyError, WrongControllerError
-from ..pi.links import LineLink
 from ..stage import NotReferencedError
 
 Homing = Literal["home_switch", "positive_limit", "negative_limit"]

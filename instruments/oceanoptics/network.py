@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from seabreeze.pyseabreeze.devices import SeaBreezeDevice
 from seabreeze.pyseabreeze.transport import IPv4Transport, IPv4TransportHandle
 
-from ..pi.links import LinkError
+from ..links import LinkError
 
 OBP_PORT = 57357
 """TCP port on which the spectrometers listen."""

@@ -18,8 +18,8 @@ from seabreeze.pyseabreeze.transport import USBTransportError
 
 from ..base import Identity, Limits, NotConnectedError
 from ..clock import Clock
+from ..links import LinkDroppedError, LinkError, ReplyTimeoutError
 from ..pi.gcs_errors import UnexpectedReplyError
-from ..pi.links import LinkDroppedError, LinkError, ReplyTimeoutError
 from ..spectrum_detector import SpectrometerError, SpectrumDetector
 from .network import NetworkHandle, network_device
 

@@ -1,4 +1,4 @@
-"""Physik Instrumente: the E-545 piezo stage, the General Command Set, and the links it is spoken over."""
+"""Physik Instrumente: the E-545 piezo stage, linear stages, and the General Command Set."""
 
 from __future__ import annotations
 

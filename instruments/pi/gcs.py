@@ -22,9 +22,9 @@ from pymeasure.adapters import Adapter
 from pymeasure.instruments import Channel, Instrument
 
 from ..base import Identity, InstrumentError
+from ..links import LineLink, LinkDroppedError, ReplyTimeoutError, open_link
 from ..stage import NotReferencedError, ServoOffError
 from .gcs_errors import STOPPED, UNALLOWABLE_MOVE, GcsError, UnexpectedReplyError, WrongControllerError
-from .links import LineLink, LinkDroppedError, ReplyTimeoutError, open_link
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from ...instruments.pi.links import LineLink
+from ...instruments.links import LineLink
 from ..clock import PS_PER_S, SimulatedClock
 
 _POLL_S = 0.02

@@ -21,8 +21,8 @@ with atheris.instrument_imports(include=["qdlab.formats", "qdlab.procedures", "q
     from qdlab.formats.errors import FileFormatError
     from qdlab.formats.ptu import open_ptu, write_ptu
     from qdlab.instruments.base import InstrumentError
+    from qdlab.instruments.links import LineLink
     from qdlab.instruments.pi.gcs import GCSController
-    from qdlab.instruments.pi.links import LineLink
     from qdlab.procedures.errors import RefusedError
     from qdlab.procedures.station import Station
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from pymeasure.adapters import ProtocolAdapter
 
 from qdlab.instruments.base import InstrumentError, Limits
+from qdlab.instruments.links import LineLink
 from qdlab.instruments.pi import E545Stage
 from qdlab.instruments.pi.gcs import GCSController
-from qdlab.instruments.pi.links import LineLink
 from qdlab.procedures.config import read_toml
 from qdlab.procedures.errors import RefusedError
 from qdlab.procedures.experiment import load_experiment

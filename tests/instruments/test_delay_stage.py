@@ -8,10 +8,10 @@ import pytest
 
 from qdlab.instruments.base import InstrumentError, Limits, NotConnectedError, OutOfRangeError
 from qdlab.instruments.delay_stage import FS_PER_MM, DelayScale
+from qdlab.instruments.links import LinkDroppedError, LinkError, LinkHeldError, open_link
 from qdlab.instruments.newport.esp30x import ESP30xStage
 from qdlab.instruments.pi.gcs_errors import UnexpectedReplyError, WrongControllerError
 from qdlab.instruments.pi.linear_stage import PILinearStage
-from qdlab.instruments.pi.links import LinkDroppedError, LinkError, LinkHeldError, open_link
 from qdlab.instruments.stage import NotOnTargetError
 from qdlab.sim.bench import Faults
 from qdlab.sim.clock import SimulatedClock

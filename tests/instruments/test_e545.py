@@ -9,17 +9,17 @@ import pytest
 from pymeasure.test import expected_protocol
 
 from qdlab.instruments.base import InstrumentError, Limits, NotConnectedError, OutOfRangeError
-from qdlab.instruments.pi import E545, E545Stage
-from qdlab.instruments.pi.e545 import E545Axis
-from qdlab.instruments.pi.gcs import GcsAxis, GCSController
-from qdlab.instruments.pi.gcs_errors import GcsError, UnexpectedReplyError, WrongControllerError
-from qdlab.instruments.pi.links import (
+from qdlab.instruments.links import (
     LinkDroppedError,
     LinkError,
     LinkHeldError,
     ReplyTimeoutError,
     open_link,
 )
+from qdlab.instruments.pi import E545, E545Stage
+from qdlab.instruments.pi.e545 import E545Axis
+from qdlab.instruments.pi.gcs import GcsAxis, GCSController
+from qdlab.instruments.pi.gcs_errors import GcsError, UnexpectedReplyError, WrongControllerError
 from qdlab.instruments.stage import (
     LineScan,
     NotOnTargetError,

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from qdlab.instruments.base import InstrumentError
+from qdlab.instruments.links import LinkError
 from qdlab.instruments.pi import E545Stage
-from qdlab.instruments.pi.links import LinkError
 from qdlab.procedures.errors import ConfigError, RefusedError
 from qdlab.procedures.station import Station, open_rig
 from qdlab.sim.samples import all_faults

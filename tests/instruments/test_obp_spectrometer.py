@@ -9,9 +9,9 @@ import pytest
 
 from qdlab.instruments.base import InstrumentError, NotConnectedError, OutOfRangeError
 from qdlab.instruments.clock import RealClock
+from qdlab.instruments.links import LinkError, ReplyTimeoutError
 from qdlab.instruments.oceanoptics.network import NetworkHandle, handle_at
 from qdlab.instruments.oceanoptics.spectrometers import NetworkSpectrometer, UsbSpectrometer
-from qdlab.instruments.pi.links import LinkError, ReplyTimeoutError
 from qdlab.instruments.spectrum_detector import Frames, SpectrometerError
 from qdlab.sim.bench import Faults
 from qdlab.sim.clock import SimulatedClock

@@ -8,9 +8,9 @@ from pymeasure.test import expected_protocol
 
 from qdlab.instruments.base import InstrumentError, Limits
 from qdlab.instruments.delay_stage import DelayScale
+from qdlab.instruments.links import SharedLink, open_link
 from qdlab.instruments.pi.gcs_errors import GcsError, UnexpectedReplyError
 from qdlab.instruments.pi.linear_stage import GCSLinear, PILinearStage
-from qdlab.instruments.pi.links import SharedLink, open_link
 from qdlab.instruments.stage import NotReferencedError, ServoOffError
 from qdlab.sim.bench import Faults
 from qdlab.sim.clock import SimulatedClock

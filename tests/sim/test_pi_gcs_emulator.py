@@ -12,8 +12,8 @@ import pytest
 
 from qdlab.instruments.base import Limits
 from qdlab.instruments.clock import RealClock
+from qdlab.instruments.links import open_link
 from qdlab.instruments.pi import E545Stage
-from qdlab.instruments.pi.links import open_link
 from qdlab.instruments.stage import LineScan
 from qdlab.sim.bench import TICK_PS, Faults
 from qdlab.sim.clock import PS_PER_S, SimulatedClock

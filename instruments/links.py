@@ -20,7 +20,7 @@ import pyvisa.constants
 import serial
 from pymeasure.adapters import Adapter
 
-from ..base import InstrumentError
+from .base import InstrumentError
 
 GCS_PORT = 50_000
 """TCP port on which PI controllers listen."""
