@@ -16,8 +16,8 @@ from contextlib import contextmanager
 
 import pyvisa
 
-from qdlab.instruments.pi import E545
 from qdlab.instruments.links import LineLink, VisaLink, open_link
+from qdlab.instruments.pi import E545
 from qdlab.sim.clock import SimulatedClock
 from qdlab.sim.emulators.doors import EmulatedAdapter
 from qdlab.sim.emulators.pi_e545 import E545Controller

@@ -55,7 +55,7 @@ ENSEMBLE = {"I": "rho_I_all_bands", "II": "rho_II", "III": "rho_III"}
 """The kinds of `dephasing_truth` that a map shows; the last of equal polarisations."""
 
 GLOBAL = "global fit of the rephasing map"
-ADDRESS = "centre of the top of the beating map"
+ADDRESS = "centre of the top of the beating map, negative beat"
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,14 @@ def map_rows(sample: Sample) -> Iterator[Row]:
     for where, side in (("below", -1), ("above", 1)):
         w2 = cn.KINDS[1].w2_cm + side * cn.SATELLITE_CM
         quantity = f"satellite {where} ρ_II over ρ_II"
-        yield _row(sample, "3", f"II.{where}", quantity, "", f"maximum of the beating map at {w2:.0f}")
+        yield _row(
+            sample,
+            "3",
+            f"II.{where}",
+            quantity,
+            "",
+            f"beating map at {w2:.0f} on the spot of ρ_II, negative beat",
+        )
 
 
 def beat_rows(sample: Sample) -> Iterator[Row]:

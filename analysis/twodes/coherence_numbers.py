@@ -88,18 +88,28 @@ def diagonal_numbers(maps: Maps) -> Numbers:
 
 
 def beating_numbers(maps: Maps) -> Numbers:
-    """Of each kind the strongest address and the maximum relative to that of rho_III; rho_II's neighbours."""
+    """Of each kind the strongest address and the maximum relative to that of rho_III; rho_II's satellites.
+
+    Maxima are those of both signs together. Addresses are those of the negative beat, below the diagonal,
+    where the paper's lie: which of the two sides is the stronger would hang on the noise. Satellites are the
+    amplitudes of negative beats beside rho_II on the spot of rho_II, relative to its own.
+    """
     asked = np.array([kind.w2_cm for kind in KINDS])
     beside = KINDS[1].w2_cm + SATELLITE_CM * np.array([-1, 1])
-    axis = np.concatenate([asked, -asked, beside, -beside])
-    beating = beats_of(maps, axis)
-    tops = {kind.name: beating_map(beating, kind.w2_cm, maps).amplitude for kind in KINDS}
+    beating = beats_of(maps, np.concatenate([asked, -asked, -beside]))
+    tops = {kind.name: beating_map(beating, kind.w2_cm, maps).amplitude.max() for kind in KINDS}
+    spots = {kind.name: _top(np.abs(beating.at(-kind.w2_cm))) for kind in KINDS}
     found: Numbers = {}
-    for name, amplitude in tops.items():
-        found[f"{name}.w1_cm"], found[f"{name}.w3_cm"] = _centre_of_top(amplitude, maps)
-        found[f"{name}.maximum"] = float(amplitude.max() / tops["III"].max())
+    for name, spot in spots.items():
+        found[f"{name}.w1_cm"] = float(spot.sum(axis=1) @ maps.w1_cm)
+        found[f"{name}.w3_cm"] = float(spot.sum(axis=0) @ maps.w3_cm)
+        found[f"{name}.maximum"] = float(tops[name] / tops["III"])
+
+    def power(w2_cm: float) -> float:
+        return float(np.sum(spots["II"] * np.abs(beating.at(w2_cm)) ** 2))
+
     for where, w2 in zip(("below", "above"), beside, strict=True):
-        found[f"II.{where}"] = float(beating_map(beating, w2, maps).amplitude.max() / tops["II"].max())
+        found[f"II.{where}"] = float(np.sqrt(power(-w2) / power(-KINDS[1].w2_cm)))
     return found
 
 
@@ -211,11 +221,10 @@ def _first_crossing(axis: NDArray[np.floating], along: NDArray[np.floating], sha
     return float(np.interp(share, along[k - 1 : k + 1], axis[k - 1 : k + 1]))
 
 
-def _centre_of_top(amplitude: NDArray[np.floating], maps: Maps) -> tuple[float, float]:
-    """Centre of gravity, in (w1, w3), of the connected region around the maximum."""
+def _top(amplitude: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The connected region around the maximum, as weights that add up to 1."""
     regions = np.empty(amplitude.shape, np.int32)
     label(amplitude >= TOP * amplitude.max(), output=regions)
     mine = regions == regions[np.unravel_index(int(np.argmax(amplitude)), amplitude.shape)]
     weight = np.where(mine, amplitude, 0.0)
-    weight /= weight.sum()
-    return float(weight.sum(axis=1) @ maps.w1_cm), float(weight.sum(axis=0) @ maps.w3_cm)
+    return weight / weight.sum()

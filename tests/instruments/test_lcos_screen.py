@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 pytest.importorskip("PyQt5.QtWidgets")
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+os.environ["QT_API"] = "pyqt5"
 
 from PyQt5.QtGui import QImage
-from PyQt5.QtWidgets import QApplication
 
 from qdlab.instruments.base import InstrumentError, NotConnectedError
 from qdlab.instruments.shaper.calibration import GreyCurve, LcosCalibration
@@ -27,11 +27,6 @@ def offscreen(monkeypatch, tmp_path):
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     tmp_path.chmod(0o700)
-
-
-@pytest.fixture(scope="module")
-def application():
-    return QApplication.instance() or QApplication(["test"])
 
 
 @pytest.fixture
@@ -54,7 +49,7 @@ def grabbed(window):
 
 
 @pytest.mark.parametrize("shape", [(600, 800), (600, 800, 3), (511, 373), (511, 373, 3)], ids=str)
-def test_a_frame_is_painted_bit_for_bit(application, shape):
+def test_a_frame_is_painted_bit_for_bit(qapp, shape):
     frame = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
     window = FrameWindow()
     window.resize(shape[1], shape[0])
@@ -66,7 +61,7 @@ def test_a_frame_is_painted_bit_for_bit(application, shape):
     assert np.array_equal(painted, wanted)
 
 
-def test_a_screen_is_found_by_number_and_the_others_are_named(application):
+def test_a_screen_is_found_by_number_and_the_others_are_named(qapp):
     assert find_screen("1") is application.screens()[0]
     with pytest.raises(ValueError, match=r"no screen 'DP-9'; found: 1 \("):
         find_screen("DP-9")
