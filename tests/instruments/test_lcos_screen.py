@@ -62,7 +62,7 @@ def test_a_frame_is_painted_bit_for_bit(qapp, shape):
 
 
 def test_a_screen_is_found_by_number_and_the_others_are_named(qapp):
-    assert find_screen("1") is application.screens()[0]
+    assert find_screen("1") is qapp.screens()[0]
     with pytest.raises(ValueError, match=r"no screen 'DP-9'; found: 1 \("):
         find_screen("DP-9")
 
