@@ -45,9 +45,10 @@ def area(qtbot, tab, monkeypatch):
 @pytest.fixture
 def run(qtbot, tab, tmp_path):
     """Run an experiment in this tab; returns the run's file and what was looked at meanwhile."""
-    queue, looked, lives = RunQueue(), [], []
+    queue, looked, lives, procedures = RunQueue(), [], [], []
 
     def begin(job):
+        procedures.append(job.procedure)
         tab.begin(job.procedure)
         lives.append(LiveView(tab, job.procedure))
         lives[-1].start()
@@ -61,6 +62,7 @@ def run(qtbot, tab, tmp_path):
             queue.add(RunRequest(experiment, SMALL + overrides, out=tmp_path, speed=speed))
         lives[-1].end()
         lives[-1].join()
+        looked.append(tab.look(procedures[-1]))  # a run may end between two looks
         assert ended.args[1].status == "finished"
         return read_run_file(ended.args[1].path), looked
 
