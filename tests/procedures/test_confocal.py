@@ -320,6 +320,7 @@ def rates_hz(path):
     return np.array(rates)
 
 
+@pytest.mark.slow
 def test_a_drifting_dot_keeps_its_rate_with_keep_in_focus_and_loses_it_without(run, tmp_path):
     sweeps = {"hold_s": 0, "cycles": 24, "scan_rate_v_s": 1, "dot_um": "103.6509, 103.9088, 99.9883"}
     _, still = run("cv_flid", "--station", SHIPPED, **sweeps)
