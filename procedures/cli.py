@@ -109,7 +109,7 @@ def export(
 
 @app.command()
 def reproduce(
-    paper: Annotated[str, typer.Argument(help="morozov")],
+    paper: Annotated[str, typer.Argument(help="morozov or hamilton")],
     out: Out = Path("reproduced"),
     quick: Annotated[bool, typer.Option("--quick", help="Shorter runs, under a minute.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Fail where a found value misses.")] = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from .reproduce_hamilton import Computed, reproduce_hamilton, write_reproduced
 DISK_BYTES = 1e9
 """Roughly what all runs of a study take."""
 PAPERS = ("morozov", "hamilton")
+WIDTH = 170
+"""Of a table that goes into a file, in characters."""
 FAR_FROM_PAPER = 0.2
 """A found value that differs by more from a paper without an error is said to."""
 
@@ -26,7 +29,7 @@ def reproduce_and_report(paper: str, out: Path, *, quick: bool, check: bool, see
     if paper not in PAPERS:
         raise RefusedError(f"{paper!r} is not a paper that can be repeated; known: {', '.join(PAPERS)}")
     check_folder(out, DISK_BYTES)
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     study = Study(out, seed, quick, tell=lambda what: console.print(f"running {what}", style="dim"))
     if paper == "morozov":
         rows = reproduce_morozov(study)

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from ..twodes.coherences import Coherences, Trace
+from ..twodes.coherences import Coherences, Trace, both_signs
 from ..twodes.global_fit import GlobalFit
 from ..twodes.spectra import Maps
 from .style import TRACE_COLOUR, name_axes, new_figure
@@ -95,7 +95,7 @@ def draw_traces(path: Path, samples: Mapping[str, Sequence[TraceAt]]) -> None:
 
 
 def _trace(axes: Axes, each: TraceAt, colour: str) -> None:
-    trace, beat = each.trace, each.fit.beats[0]
+    trace, beats = each.trace, each.fit.beats
     axes.plot(trace.t2_fs, trace.signal.real, ".", ms=3, color=colour, label="measured")
     axes.plot(trace.t2_fs, _clean(each).real, lw=0.9, color=TRACE_COLOUR, label="without instruments")
     fitted = each.fit.model(trace.t2_fs)
@@ -103,10 +103,11 @@ def _trace(axes: Axes, each: TraceAt, colour: str) -> None:
     axes.legend(fontsize=7, frameon=False, ncols=3, loc="upper right")
     low, high = float(trace.signal.real.min()), float(trace.signal.real.max())
     axes.set_ylim(low - 0.1 * (high - low), high + 0.3 * (high - low))
-    title = (
-        f"{each.name} at ({trace.w1_cm:.0f}, {trace.w3_cm:.0f}): {beat.w2_cm.value:+.0f} cm⁻¹, "
-        f"{beat.dephasing_fs.value:.0f} fs"
-    )
+    found = f"{beats[0].w2_cm.value:+.0f} cm⁻¹, {beats[0].dephasing_fs.value:.0f} fs"
+    if len(beats) > 1:
+        both = both_signs(each.fit, 0)
+        found = f"±{both.w2_cm:.0f} cm⁻¹, {both.dephasing_fs:.0f} fs"
+    title = f"{each.name} at ({trace.w1_cm:.0f}, {trace.w3_cm:.0f}): {found}"
     name_axes(axes, "t2 (fs)", "Re R (arb. units)", title)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ...analysis.twodes.coherences import Coherences, find_coherences
 from ...analysis.twodes.phase_cycling import NONREPHASING, REPHASING, Signature
@@ -19,7 +20,7 @@ from ...formats.gridded import Gridded
 from ...formats.run_file import RunFile
 from ..spectra import beating_as_gridded, maps_as_gridded
 from .run_analysis import RunAnalysis
-from .stored_scan import beats_summary, print_beats, stored_scan
+from .stored_scan import beats_summary, stored_scan
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,7 +44,8 @@ class TwoDScanAnalysis(RunAnalysis):
         t2 = self.maps.t2_fs
         if len(t2) < LEAST_T2 or max(BEATS_CM) > FS_PER_CM / (2 * float(np.diff(t2).mean())):
             return None
-        return find_coherences(self.maps, w2_cm=BEATS_CM)
+        with threadpool_limits(limits=1):  # small products: more threads only wait for each other
+            return find_coherences(self.maps, w2_cm=BEATS_CM)
 
     def summary(self) -> dict[str, Any]:
         """The results as one JSON object."""
@@ -58,6 +60,16 @@ class TwoDScanAnalysis(RunAnalysis):
             "strongest": dict(zip(("w1_cm", "w3_cm"), _strongest(self.maps), strict=True)),
         }
         if self.coherences:
+            found["coherences"] = [
+                {
+                    "asked_cm": kind.asked_cm,
+                    "frequency_cm": kind.frequency_cm.value,
+                    "frequency_err_cm": kind.frequency_cm.error,
+                    "dephasing_global_fit_fs": kind.dephasing_fs.value,
+                    "dephasing_global_fit_err_fs": kind.dephasing_fs.error,
+                }
+                for kind in self.coherences.kinds
+            ]
             found["global_fit"] = beats_summary(self.coherences.fit.beats)
             found["beating_maps"] = [
                 {
@@ -80,7 +92,19 @@ class TwoDScanAnalysis(RunAnalysis):
         if self.coherences is None:
             console.print("too few t2, or too coarse ones, to look for beats")
             return
-        print_beats(console, self.coherences.fit.beats, decimals=2)
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False)
+        for column in ("coherence near (cm-1)", "found (cm-1)", "dephasing time of the global fit (fs)"):
+            table.add_column(column)
+        for kind in self.coherences.kinds:
+            frequency, dephasing = kind.frequency_cm, kind.dephasing_fs
+            table.add_row(
+                f"{kind.asked_cm:.0f}",
+                f"{frequency.value:.1f} ± {frequency.error:.1f}",
+                f"{dephasing.value:.0f} ± {dephasing.error:.0f}",
+            )
+        console.print(table)
 
     def draw(self, path: Path) -> None:
         """Draw the maps, the beating maps and the traces."""
