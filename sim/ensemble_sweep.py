@@ -127,7 +127,7 @@ def _workers(processes: int, scheduler: str | None) -> Iterator[Callable]:
         close, completed = executor.shutdown, as_completed
     else:
         try:
-            from distributed import Client
+            from distributed import Client  # pyright: ignore[reportMissingImports]  # the extra dask
         except ImportError:
             raise ImportError(
                 f"the scheduler {scheduler} needs dask.distributed: pip install qdlab[dask]"

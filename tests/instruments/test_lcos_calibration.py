@@ -112,6 +112,7 @@ def test_phases_between_the_curves_are_those_of_the_panel(exact, panel):
 # ---- measured on the twin ----
 
 
+@pytest.mark.slow
 def test_a_calibration_measured_on_the_twin_shapes_as_well_as_an_exact_one():
     table = Table()
     screen = EmulatedScreen(table, FourF(wavelength_nm=(551.0, 98.0, -2.0, 0.4), residual_fs=(120.0, -300.0)))

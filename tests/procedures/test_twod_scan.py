@@ -126,6 +126,7 @@ def test_a_wrong_sign_of_the_phase_in_the_driver_makes_a_wrong_map(station, tmp_
     assert correlation(mirrored_map, wrong.rephasing) > 1.1 * correlation(maps.rephasing, wrong.rephasing)
 
 
+@pytest.mark.slow
 def test_cycling_with_sixteen_steps_gives_the_same_map(station, tmp_path, finished):
     _, outcome = scan(station, tmp_path, "cycling=4x4x1", "order=random")
     other = analyze_run(read_run_file(outcome.path)).maps

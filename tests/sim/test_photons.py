@@ -208,7 +208,7 @@ def g2_at_zero(ticks, inputs, side_lags):
 FAR = (*range(-60, -40), *range(40, 60))
 
 
-@pytest.mark.parametrize(("v", "seconds"), [(-1.7, 300), (-1.8, 1000)])
+@pytest.mark.parametrize(("v", "seconds"), [(-1.7, 300), pytest.param(-1.8, 1000, marks=pytest.mark.slow)])
 def test_g2_at_zero_is_that_of_the_cascade_and_the_background(v, seconds):
     pairs, photons = np.array([pairs_and_photons(STEADY, n) for n in range(69)]).T
     p = STEADY.occupation(v)
@@ -221,7 +221,13 @@ def test_g2_at_zero_is_that_of_the_cascade_and_the_background(v, seconds):
 
 
 @pytest.mark.parametrize(
-    ("v", "seconds", "g2"), [(0.0, 60, 0.29), (-1.5, 60, 0.295), (-1.7, 300, 0.436), (-1.8, 1000, 0.568)]
+    ("v", "seconds", "g2"),
+    [
+        (0.0, 60, 0.29),
+        (-1.5, 60, 0.295),
+        (-1.7, 300, 0.436),
+        pytest.param(-1.8, 1000, 0.568, marks=pytest.mark.slow),
+    ],
 )
 def test_g2_at_zero_is_that_of_the_page(v, seconds, g2):
     measured, error = g2_at_zero(*record(STEADY, seconds, v), (-1, 1) if v < -1 else FAR)
