@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qdlab.formats.run_file import read_run_file
 from qdlab.procedures.rig_procedure import RigProcedure
@@ -49,7 +50,7 @@ class Counted:
     made: int = 0
     """Pulses at the inputs while the counter measured."""
     too_close: int = 0
-    """Of those, closer to the one before on the same input than the dead time."""
+    """Of those, closer to the last counted one on the same input than the dead time."""
     handed_out: int = 0
     in_words: int = 0
     in_arrays: int = 0
@@ -75,6 +76,24 @@ def memory_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def _lost_in_dead_time(at: NDArray[np.int64], last_tick: int) -> tuple[int, int]:
+    """How many pulses an input misses that saw its last one at `last_tick`, and which one it sees last.
+
+    A pulse that is missed does not make the dead time longer.
+    """
+    seen, lost = np.concatenate([[last_tick], at]), set()
+    for k in np.flatnonzero(np.diff(seen) < DEAD_TICKS).tolist():
+        before = k
+        while before in lost:
+            before -= 1
+        if seen[k + 1] - seen[before] < DEAD_TICKS:
+            lost.add(k + 1)
+    left = len(seen) - 1
+    while left in lost:
+        left -= 1
+    return len(lost), int(seen[left])
+
+
 @contextmanager
 def counting(counted: Counted) -> Iterator[None]:
     """Look over the emulated counter's shoulder."""
@@ -86,10 +105,8 @@ def counting(counted: Counted) -> Iterator[None]:
         for channel in np.unique(inputs).tolist():
             at = ticks[(inputs == channel) & (ticks >= self.settings.start_tick)]
             counted.made += len(at)
-            gaps = np.diff(at, prepend=last.get(channel, -DEAD_TICKS - 1))
-            counted.too_close += int(np.count_nonzero(gaps < DEAD_TICKS))
-            if len(at):
-                last[channel] = int(at[-1])
+            lost, last[channel] = _lost_in_dead_time(at, last.get(channel, -DEAD_TICKS - 1))
+            counted.too_close += lost
         feed(self, until_tick, pulses, markers, **rest)
 
     def counting_push(self: Fifo, words: Any, **rest: Any) -> None:

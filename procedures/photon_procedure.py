@@ -38,6 +38,8 @@ NO_PHOTONS_S = 2.0
 MOST_PAUSED_S = 12 * 3600.0
 """It is also started for so much longer, for pauses."""
 LONGEST_S = 360_000.0
+HELD_TRAIL_S = 1.0
+"""A held potential is noted so often."""
 WATCH_S = 0.01
 """Photons are fetched and looked at so often, by the wall's clock."""
 STUCK_S = 120.0
@@ -59,7 +61,7 @@ class PhotonProcedure(RigProcedure):
     potentiostat_records: list[PotentiostatRecord]
     """What the potentiostat has brought so far; only ever appended to, so that a live view may read it."""
     potential_trail: list[tuple[float, float]]
-    """Time on the photons' clock (s) and commanded potential (V), ten a second, likewise; nan: not known."""
+    """Time on the photons' clock (s) and commanded potential (V), ten a second in a ramp; nan: not known."""
 
     new_records: Sequence[PotentiostatRecord] = ()
     """Those of the potentiostat's last program, while they are looked at by the interlocks."""
@@ -244,8 +246,12 @@ class PhotonProcedure(RigProcedure):
     def _note_potential(self) -> None:
         potential_v = self.commanded_potential_v()
         now_s = self.rig.clock.now() - self._photons_from_s
-        if not self.potential_trail or now_s - self.potential_trail[-1][0] >= POLL_S - 1e-6:
-            self.potential_trail.append((now_s, math.nan if potential_v is None else potential_v))
+        now_v = math.nan if potential_v is None else potential_v
+        if self.potential_trail:
+            last_s, last_v = self.potential_trail[-1]
+            if now_s - last_s < (POLL_S if abs(now_v - last_v) > 0 else HELD_TRAIL_S) - 1e-6:
+                return
+        self.potential_trail.append((now_s, now_v))
 
     def commanded_potential_v(self) -> float | None:
         """What the potentiostat's plan says by the host's clock."""
