@@ -8,7 +8,13 @@ import numpy as np
 
 from .flid_data import Calibration
 from .joint_fit import JointFit
-from .scaling import Ratio, auger_ratio_from_intensities, auger_ratio_from_lifetimes
+from .scaling import (
+    Ratio,
+    ScalingCurve,
+    auger_ratio_from_intensities,
+    auger_ratio_from_lifetimes,
+    scaling_curve,
+)
 from .states import ChargeStates, State
 
 
@@ -32,6 +38,13 @@ def auger_ratios(
             "intensities: check that X0 and X- were told apart"
         )
     return lifetimes, intensities
+
+
+def scaling_from(x0: State | None, auger: Ratio | None) -> ScalingCurve | None:
+    """The line of charge states through X0; None where X0 or gammaA/gamma0 is not known."""
+    if x0 is None or auger is None:
+        return None
+    return scaling_curve(x0.lifetime_ns, x0.net_rate_hz, auger.value)
 
 
 def slow_rate(state: State, fit: JointFit, index: int) -> Ratio:

@@ -8,7 +8,7 @@ within some hundred nanoseconds, more often than chance allows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -218,10 +218,7 @@ def _fit_prompt(
 
     def model(parameters: NDArray[np.floating]) -> NDArray[np.floating]:
         dark_hz, prompt_hz, lifetime_ns, sigma_ns, zero_ns = parameters
-        shifted = Response(
-            response.period_ns, zero_ns, sigma_ns,
-            response.afterpulsing, response.afterpulse_delay_ns, response.afterpulse_lifetime_ns,
-        )  # fmt: skip
+        shifted = replace(response, time_zero_ns=zero_ns, sigma_ns=sigma_ns)
         prompt = decay_probabilities(lifetime_ns, edges_ns, shifted)[0] / (1 + response.afterpulsing)
         return scatter_s * (dark_hz * flat + prompt_hz * prompt)
 

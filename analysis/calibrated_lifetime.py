@@ -9,25 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .decay_model import Response, warped_edges
-from .flid_data import Calibration, Measurement, PhotonData
+from .flid_data import Calibration, Measurement
 from .lifetime import LifetimeEstimator, PooledLifetime
 from .photon_engine import EngineSettings, PhotonEngine
+from .photon_source import PhotonSource, count_all
 from .time_zero import MIN_PHOTONS, TimeZero, fit_time_zero, rough_time_zero_bins
 from .traces import microtime_histogram
 
 
-def bin_photons(data: PhotonData, trace_bin_s: float, flid_bin_s: float) -> PhotonEngine:
-    """Trace, pooled decay and one histogram per FLID bin, with micro-time bins that suit the pulse.
+def bin_photons(
+    data: Measurement, photons: PhotonSource, trace_bin_s: float, flid_bin_s: float
+) -> PhotonEngine:
+    """Trace, pooled decay and FLID in one pass, with micro-time bins that suit the pulse.
 
     Raises ValueError for photons that no run can contain (negative sync numbers, unknown detectors).
     """
     period_bins = data.sync_period_s * 1e12 / data.resolution_ps
-    decay = np.bincount(data.dtime, minlength=math.ceil(period_bins))
-    if len(data.sync) >= MIN_PHOTONS:
-        rough_bins = rough_time_zero_bins(decay, period_bins)
+    if photons.n_photons >= MIN_PHOTONS:
+        some = np.bincount(photons.some_micro_times(), minlength=math.ceil(period_bins))
+        rough_bins = rough_time_zero_bins(some, period_bins)
     else:
         rough_bins = data.calibration.time_zero_ns * 1000 / data.resolution_ps
-    binned = PhotonEngine(
+    engine = PhotonEngine(
         EngineSettings(
             sync_period_s=data.sync_period_s,
             resolution_ps=data.resolution_ps,
@@ -35,11 +38,12 @@ def bin_photons(data: PhotonData, trace_bin_s: float, flid_bin_s: float) -> Phot
             trace_bin_s=trace_bin_s,
             flid_bin_s=flid_bin_s,
             edges_bins=warped_edges(rough_bins, period_bins, data.resolution_ps / 1000),
+            longest_s=data.duration_s + 1.0,
         )
     )
-    binned.feed_events(data.sync, data.dtime, data.channel)
-    binned.reach(math.floor(data.duration_s / data.sync_period_s))
-    return binned
+    count_all(photons, engine)
+    engine.reach(math.floor(data.duration_s / data.sync_period_s))
+    return engine
 
 
 def find_time_zero(
@@ -60,14 +64,15 @@ def find_time_zero(
 
 
 def histogram_in(
-    windows_s: NDArray[np.floating], data: PhotonData, edges_bins: NDArray[np.int64]
+    windows_s: NDArray[np.floating],
+    photons: PhotonSource,
+    sync_period_s: float,
+    edges_bins: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """Micro-time histogram of the photons in intervals of photon time, shape (n, 2)."""
-    histogram = np.zeros(len(edges_bins) - 1, np.int64)
-    syncs = np.round(windows_s / data.sync_period_s).astype(np.int64)
-    for first, last in np.searchsorted(data.sync, syncs):
-        histogram += microtime_histogram(data.dtime[first:last], edges_bins)
-    return histogram
+    syncs = np.round(windows_s / sync_period_s).astype(np.int64)
+    found = [photons.between(first, end).dtime for first, end in syncs.tolist()]
+    return microtime_histogram(np.concatenate(found), edges_bins)
 
 
 def pooled_lifetime(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .decay_model import FWHM_PER_SIGMA, Background, Response
-from .photon_source import PhotonSource
+from .photon_source import PhotonArrays, PhotonSource
 from .potential import MarkerWiring, PotentialRecord
 
 
@@ -76,6 +76,11 @@ class PhotonData(Measurement):
     """Micro time of each photon in bins of the resolution."""
     channel: NDArray[np.uint8]
     """Detector of each photon, from 0."""
+
+    @property
+    def photons(self) -> PhotonArrays:
+        """All of them."""
+        return PhotonArrays(self.sync, self.dtime, self.channel)
 
 
 @dataclass(frozen=True)

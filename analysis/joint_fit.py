@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from .decay_model import Background, Response, background_probabilities, decay_probabilities
+from .poisson import signed_deviance
 
 TRIEXCITON = 4.0
 """Lifetime of biexcitons over that of triexcitons."""
-
-
 LEAK = 0.03
 """Standard deviation of what is believed, before the fit, of the share of a foreign state."""
 
@@ -84,12 +83,12 @@ def fit_jointly(
         slow, fast, shares = _unpacked(parameters, k)
         shapes = decay_probabilities(np.concatenate((slow, fast, fast / TRIEXCITON)), edges_ns, response)
         own = shares[:, k, None] * shapes[k : 2 * k] + shares[:, k + 1, None] * shapes[2 * k :]
-        return known + net[:, None] * (shares[:, :k] @ shapes[:k] + own)
+        return np.maximum(known + net[:, None] * (shares[:, :k] @ shapes[:k] + own), 1e-9)
 
     start, precision = _start_and_prior(start_lifetimes_ns)
 
     def residuals(parameters: NDArray[np.floating]) -> NDArray[np.floating]:
-        misfit = _deviance_residuals(counts, expected(parameters)).ravel()
+        misfit = signed_deviance(counts, expected(parameters)).ravel()
         return np.concatenate((misfit, (parameters - start) * precision))
 
     reach = np.concatenate((np.full(2 * k, [0.7] * k + [3.0] * k), np.full(k * (k + 2), 0.6)))
@@ -98,7 +97,7 @@ def fit_jointly(
     covariance = np.linalg.inv(_pearson_information(expected, fit.x) + np.diag(precision**2))
     slow, fast, shares = _unpacked(fit.x, k)
     degrees = max(1, counts.size - fit.x.size)
-    misfit = float((_deviance_residuals(counts, expected(fit.x)) ** 2).sum())
+    misfit = float((signed_deviance(counts, expected(fit.x)) ** 2).sum())
     return JointFit(
         lifetimes_ns=slow,
         covariance_ns2=covariance[:k, :k] * np.outer(slow, slow),
@@ -131,14 +130,6 @@ def _unpacked(
     return np.exp(parameters[:k]), np.exp(parameters[k : 2 * k]), parameters[2 * k :].reshape(k, k + 2)
 
 
-def _deviance_residuals(counts: NDArray[np.floating], expected: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Signed roots of the Poisson deviance; their squares sum to minus twice the log-likelihood ratio."""
-    expected = np.maximum(expected, 1e-9)
-    log_ratio = np.log(np.where(counts > 0, counts, 1.0) / expected)
-    deviance = 2 * (expected - counts + np.where(counts > 0, counts * log_ratio, 0.0))
-    return np.sign(expected - counts) * np.sqrt(np.maximum(deviance, 0.0))
-
-
 def _pearson_information(
     expected: Callable[[NDArray[np.floating]], NDArray[np.floating]], parameters: NDArray[np.floating]
 ) -> NDArray[np.floating]:
@@ -150,4 +141,4 @@ def _pearson_information(
         step[i] = 1e-4
         columns.append(((expected(parameters + step) - expected(parameters - step)) / 2e-4).ravel())
     jacobian = np.array(columns).T
-    return (jacobian / np.maximum(mean.ravel(), 1e-9)[:, None]).T @ jacobian
+    return (jacobian / mean.ravel()[:, None]).T @ jacobian

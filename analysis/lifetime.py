@@ -16,6 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .decay_model import Background, Response, background_probabilities, decay_probabilities
 
+RANGE_NS = (0.1, 600.0)
+"""Lifetimes that are looked for."""
+N_LIFETIMES = 200
 _FRACTIONS = np.concatenate(([0.0], np.geomspace(2e-3, 0.98, 56)))
 _ROWS_AT_ONCE = 8192
 
@@ -47,7 +50,7 @@ class PooledLifetime:
 class LifetimeEstimator:
     """Maximum-likelihood lifetimes for histograms over the micro-time bins `edges_bins`.
 
-    The grid has `n_lifetimes` values in geometric steps over `range_ns`.
+    The grid has `N_LIFETIMES` values in geometric steps over `RANGE_NS`.
     """
 
     def __init__(
@@ -56,14 +59,11 @@ class LifetimeEstimator:
         resolution_ns: float,
         response: Response,
         background: Background,
-        *,
-        range_ns: tuple[float, float] = (0.1, 600.0),
-        n_lifetimes: int = 200,
     ) -> None:
         self.edges_bins, self.resolution_ns = edges_bins, resolution_ns
         self.response, self.background = response, background
         self._edges_ns = edges_bins * resolution_ns
-        self.lifetimes_ns = np.geomspace(*range_ns, n_lifetimes)
+        self.lifetimes_ns = np.geomspace(*RANGE_NS, N_LIFETIMES)
         self._shapes = _normalized(decay_probabilities(self.lifetimes_ns, self._edges_ns, response))
         blank = background_probabilities(background, self._edges_ns, response)
         self._blank = blank / blank.sum() if blank.sum() > 0 else np.zeros_like(blank)

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .potential_step import GROWTH
+from .potential_step import time_edges
 
 Direction = Literal["falling", "rising"]
 """Of the potential: falling is from high to low."""
@@ -39,9 +39,7 @@ class LiveSteps:
     def __init__(self, level_s: float, sync_period_s: float, falling_line: int, rising_line: int) -> None:
         self._sync_period_s, self._level_syncs = sync_period_s, level_s / sync_period_s
         self._lines: dict[Direction, int] = {"falling": falling_line, "rising": rising_line}
-        reach = int((1.0 - _WHOLE) * self._level_syncs)
-        grown = np.round(GROWTH ** np.arange(np.log(max(2, reach)) / np.log(GROWTH))).astype(np.int64)
-        self._edges: NDArray[np.int64] = np.unique(np.append(grown, max(2, reach)))
+        self._edges = time_edges(max(1, int((1.0 - _WHOLE) * self._level_syncs) - 2))
         self._steps: dict[Direction, int] = {"falling": 0, "rising": 0}
         self._counts = {name: np.zeros(len(self._edges) - 1, np.int64) for name in self._lines}
 

@@ -20,6 +20,7 @@ from .flid_data import PhotonData
 from .lifetime import LifetimeEstimator
 from .poisson import Measured, signed_deviance
 from .step_response import StepResponse, fit_step_response
+from .traces import microtime_histogram, microtime_histograms
 
 GROWTH = 1.12
 """Time bins after a step grow by this factor, from one sync period on."""
@@ -120,7 +121,7 @@ class PotentialStepResult:
 def analyze_potential_step(data: PotentialStepData) -> PotentialStepResult:
     """Fold the photons of one run on its steps, and fit what followed."""
     warnings: list[str] = []
-    binned = bin_photons(data, _BINS_S, _BINS_S)
+    binned = bin_photons(data, data.photons, _BINS_S, _BINS_S)
     _, response = find_time_zero(data, binned, warnings)
     estimator = LifetimeEstimator(
         binned.edges_bins, data.resolution_ps / 1000, response, data.calibration.background
@@ -192,7 +193,7 @@ def _folded(
         )
         return None
     behind = steps.behind[photons]
-    edges = _time_edges(steps.reach)
+    edges = time_edges(steps.reach)
     counts = np.histogram(behind, edges)[0]
     period_us = data.sync_period_s * 1e6
     exposure_s = n * np.diff(edges) * data.sync_period_s
@@ -200,10 +201,10 @@ def _folded(
     rate = _rate_response((edges - 1) * period_us, counts, exposure_s, len(earlier), before_s)
     coarse = _joined(edges, counts)
     which = np.searchsorted(coarse, behind, "right") - 1
-    histograms = _histograms(data.dtime[photons], which, len(coarse) - 1, estimator.edges_bins)
+    histograms = microtime_histograms(data.dtime[photons], which, len(coarse) - 1, estimator.edges_bins)
     lifetimes = estimator.estimate(histograms, n * np.diff(coarse) * data.sync_period_s)
     before = estimator.estimate_pooled(
-        _histograms(data.dtime[earlier], np.zeros(len(earlier), int), 1, estimator.edges_bins)[0], before_s
+        microtime_histogram(data.dtime[earlier], estimator.edges_bins), before_s
     )
     lifetime = _lifetime_response(
         (coarse - 1) * period_us,
@@ -230,7 +231,7 @@ def _folded(
     )  # fmt: skip
 
 
-def _time_edges(reach: int) -> NDArray[np.int64]:
+def time_edges(reach: int) -> NDArray[np.int64]:
     """Bin edges in sync periods behind a mark: single periods first, then growing ones."""
     grown = np.round(GROWTH ** np.arange(np.log(reach) / np.log(GROWTH))).astype(np.int64)
     return np.unique(np.append(grown, reach + 1))
@@ -246,16 +247,6 @@ def _joined(edges: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.i
             photons = 0
     kept[-1] = edges[-1]
     return np.array(kept)
-
-
-def _histograms(
-    dtime: NDArray[np.uint16], which: NDArray[np.int64], n: int, edges_bins: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Micro-time histograms, shape (n, bins); photons beyond the last micro-time edge are left out."""
-    column = np.searchsorted(edges_bins, dtime, "right") - 1
-    columns = len(edges_bins) - 1
-    inside = column < columns
-    return np.bincount(which[inside] * columns + column[inside], minlength=n * columns).reshape(n, columns)
 
 
 def _rate_response(

@@ -91,11 +91,6 @@ class PulsedG2:
         return np.arange(-self.pulses, self.pulses + 1)
 
     @property
-    def sync_order(self) -> NDArray[np.int64]:
-        """Order of each entry of `sync_pairs`: -peak_pulses to peak_pulses."""
-        return np.arange(len(self.sync_pairs)) - len(self.sync_pairs) // 2
-
-    @property
     def window_pairs(self) -> NDArray[np.int64]:
         """Pairs within half a period of each peak, shape (2 pulses + 1,), in the order of `order`.
 

@@ -6,6 +6,7 @@ and back are shifted against each other; `find_lag` brings them together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -130,17 +131,7 @@ def make_image(photon_s: NDArray[np.floating], track: Track, grid: Grid, lag_s: 
     step_s = (end_s - start_s) / steps
     time_s = start_s + (np.arange(steps) + 0.5) * step_s
     pixel = _pixels(time_s, track, grid)
-    inside = pixel >= 0
-    visits = np.bincount(pixel[inside], minlength=counts.size)
-    sums = [np.bincount(pixel[inside], um[inside], counts.size) for um in track.at(time_s)]
-    means = [np.divide(s, visits, out=np.full(counts.size, np.nan), where=visits > 0) for s in sums]
-    return ScanImage(
-        grid,
-        np.where(visits.reshape(counts.shape) > 0, counts, 0),
-        (visits * step_s).reshape(counts.shape),
-        means[0].reshape(counts.shape),
-        means[1].reshape(counts.shape),
-    )
+    return _visited(grid, counts, pixel, track.at(time_s), step_s)
 
 
 def image_of_points(
@@ -151,22 +142,27 @@ def image_of_points(
     grid: Grid,
 ) -> ScanImage:
     """The image of points (fast, slow), counted for `dwell_s` from `start_s` on; the second half is empty."""
-    n_rows, n_columns = grid.shape
-    shape, size = (2, n_rows, n_columns), 2 * n_rows * n_columns
+    shape = (2, *grid.shape)
     first, last = (np.searchsorted(photon_s, edges_s) for edges_s in (start_s, start_s + dwell_s))
     pixel = grid.pixel_at(*at_um)
     inside = pixel >= 0
-    visits = np.bincount(pixel[inside], minlength=size)
-    counts = np.bincount(pixel[inside], (last - first)[inside], size).astype(np.int64)
-    sums = [np.bincount(pixel[inside], um[inside], size) for um in at_um]
-    means = [np.divide(s, visits, out=np.full(size, np.nan), where=visits > 0) for s in sums]
-    return ScanImage(
-        grid,
-        counts.reshape(shape),
-        (visits * dwell_s).reshape(shape),
-        means[0].reshape(shape),
-        means[1].reshape(shape),
-    )
+    counts = np.bincount(pixel[inside], (last - first)[inside], math.prod(shape)).astype(np.int64)
+    return _visited(grid, counts.reshape(shape), pixel, at_um, dwell_s)
+
+
+def _visited(
+    grid: Grid,
+    counts: NDArray[np.int64],
+    pixel: NDArray[np.int64],
+    at_um: tuple[NDArray[np.floating], NDArray[np.floating]],
+    visit_s: float,
+) -> ScanImage:
+    """The image of counts per pixel whose exposure were visits of `visit_s` at positions (fast, slow)."""
+    inside = pixel >= 0
+    visits = np.bincount(pixel[inside], minlength=counts.size).reshape(counts.shape)
+    sums = (np.bincount(pixel[inside], um[inside], counts.size).reshape(counts.shape) for um in at_um)
+    fast_um, slow_um = (np.divide(s, visits, out=np.full(s.shape, np.nan), where=visits > 0) for s in sums)
+    return ScanImage(grid, np.where(visits > 0, counts, 0), visits * visit_s, fast_um, slow_um)
 
 
 class Lag(NamedTuple):

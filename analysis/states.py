@@ -17,6 +17,7 @@ from .change_points import change_points
 from .decay_model import warped_edges
 from .joint_fit import JointFit, fit_jointly
 from .lifetime import LifetimeEstimator
+from .traces import microtime_histograms
 
 CHANGE_BIN_S = 1e-3
 """Time bin of the change points."""
@@ -127,7 +128,8 @@ def _cut(
     of_bin, n_stretches = _stretch_of_bin(change_points(counts), counts.sum(axis=1))
     of_photon = np.append(of_bin, -1)[time_bin]  # photons after the last whole bin belong to none
     duration = np.bincount(of_bin[of_bin >= 0], minlength=n_stretches) * bin_syncs * period_s
-    found = estimator.estimate(_histograms(of_photon, dtime, n_stretches, estimator), duration)
+    histograms = microtime_histograms(dtime, of_photon, n_stretches, estimator.edges_bins)
+    found = estimator.estimate(histograms, duration)
     return _Stretches(
         duration_s=duration,
         photons=found.photons,
@@ -163,16 +165,6 @@ def _stretch_of_bin(edges: NDArray[np.int64], photons: NDArray[np.int64]) -> tup
 def _class_of_dtime(estimator: LifetimeEstimator) -> NDArray[np.int64]:
     late_ns = np.arange(estimator.edges_bins[-1]) * estimator.resolution_ns - estimator.response.time_zero_ns
     return np.searchsorted(_CLASS_EDGES_NS, (late_ns + 1.0) % estimator.response.period_ns - 1.0)
-
-
-def _histograms(
-    of_photon: NDArray[np.int64], dtime: NDArray[np.uint16], n: int, estimator: LifetimeEstimator
-) -> NDArray[np.int64]:
-    edges = estimator.edges_bins
-    bin_of = np.repeat(np.arange(len(edges) - 1), np.diff(edges))
-    kept = (of_photon >= 0) & (dtime < len(bin_of))
-    cell = of_photon[kept] * (len(edges) - 1) + bin_of[dtime[kept]]
-    return np.bincount(cell, minlength=n * (len(edges) - 1)).reshape(n, -1)
 
 
 def _group(stretches: _Stretches) -> list[NDArray[np.int64]]:

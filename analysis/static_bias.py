@@ -19,6 +19,7 @@ from .against_x0 import (
     auger_ratios,
     enhancement_and_drop,
     number,
+    scaling_from,
     slow_rate,
     state_summary,
     value_and_error,
@@ -33,8 +34,8 @@ from .flid_data import PhotonData
 from .held_potential import HeldPotential
 from .lifetime import LifetimeEstimator
 from .photon_engine import PhotonEngine
-from .scaling import Ratio, ScalingCurve, scaling_curve
-from .states import ChargeStates, State, find_states
+from .scaling import Ratio, ScalingCurve
+from .states import ChargeStates, find_states
 from .time_zero import TimeZero
 from .voltammetry_flid import FlidPoints
 
@@ -136,7 +137,7 @@ def analyze_static_bias(
     Raises ValueError for photons that no run can contain (negative sync numbers, unknown detectors).
     """
     warnings: list[str] = []
-    binned = bin_photons(data, trace_bin_s, flid_bin_s)
+    binned = bin_photons(data, data.photons, trace_bin_s, flid_bin_s)
     time_zero, response = find_time_zero(data, binned, warnings)
     resolution_ns = data.resolution_ps / 1000
     estimator = LifetimeEstimator(binned.edges_bins, resolution_ns, response, data.calibration.background)
@@ -164,7 +165,7 @@ def analyze_static_bias(
         background=data.calibration.background,
         states=states,
         auger_ratio=auger,
-        scaling=_scaling(states.x0, auger),
+        scaling=scaling_from(states.x0, auger),
         potentials=potentials,
         alignment="marker" if holds and all(hold.source == "marker" for hold in holds) else "clock",
         alignment_uncertainty_s=max((hold.uncertainty_s for hold in holds), default=math.nan),
@@ -186,12 +187,6 @@ def _neutral(states: ChargeStates, auger: Ratio | None, data: StaticBiasData) ->
         lifetime_auger_covariance=float(fit.covariance_ns2[0] @ slope),
         pairs_per_pulse=data.calibration.pairs_per_pulse,
     )
-
-
-def _scaling(x0: State | None, auger: Ratio | None) -> ScalingCurve | None:
-    if x0 is None or auger is None:
-        return None
-    return scaling_curve(x0.lifetime_ns, x0.net_rate_hz, auger.value)
 
 
 def _certain(data: StaticBiasData, warnings: list[str]) -> list[HeldPotential]:
@@ -229,7 +224,7 @@ def _at_potential(
     charge: ChargeEstimator | None,
 ) -> AtPotential:
     inside = slice(*np.searchsorted(data.sync, np.round(hold.window_s[0] / data.sync_period_s)))
-    histogram = histogram_in(hold.window_s, data, estimator.edges_bins)
+    histogram = histogram_in(hold.window_s, data.photons, data.sync_period_s, estimator.edges_bins)
     found = pooled_lifetime(histogram, hold.exposure_s, estimator, time_zero, data.calibration)
     first, last = _flid_bins(hold, binned)
     scatter_ns = _lifetime_scatter_ns(binned.histograms[first:last], binned.flid_bin_s, estimator)

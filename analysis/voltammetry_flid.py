@@ -15,19 +15,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .against_x0 import auger_ratios, enhancement_and_drop, number, state_summary, value_and_error
-from .calibrated_lifetime import find_time_zero, pooled_lifetime
+from .against_x0 import (
+    auger_ratios,
+    enhancement_and_drop,
+    number,
+    scaling_from,
+    state_summary,
+    value_and_error,
+)
+from .calibrated_lifetime import bin_photons, find_time_zero, histogram_in, pooled_lifetime
 from .cycles import CycleResult, ElectrodeCharge, average_cycles, electrode_charge
-from .decay_model import Background, Response, warped_edges
+from .decay_model import Background, Response
 from .flid_data import Calibration, FlidSettings, VoltammetryFlidData
 from .lifetime import LifetimeEstimator
-from .photon_engine import EngineSettings, PhotonEngine
-from .photon_source import count_all
+from .photon_engine import PhotonEngine
 from .potential import PotentialTimeline, align_potential
-from .scaling import Ratio, ScalingCurve, scaling_curve
+from .scaling import Ratio, ScalingCurve
 from .states import ChargeStates, State, find_states
-from .time_zero import MIN_PHOTONS, TimeZero, rough_time_zero_bins
-from .traces import microtime_histogram
+from .time_zero import TimeZero
 
 
 @dataclass(frozen=True)
@@ -163,7 +168,7 @@ def analyze_voltammetry_flid(
     """
     settings = settings or FlidSettings()
     warnings: list[str] = []
-    binned = _count(data, settings)
+    binned = bin_photons(data, data.photons, settings.trace_bin_s, settings.flid_bin_s)
     time_zero, response = find_time_zero(data, binned, warnings)
     background = data.calibration.background
     estimator = LifetimeEstimator(binned.edges_bins, data.resolution_ps / 1000, response, background)
@@ -198,7 +203,7 @@ def analyze_voltammetry_flid(
         states=states,
         auger_ratio=auger,
         auger_ratio_from_intensities=auger_check,
-        scaling=_scaling(states.x0, auger),
+        scaling=scaling_from(states.x0, auger),
         at_vertex=vertex,
         enhancement=enhancement,
         drop=drop,
@@ -207,30 +212,6 @@ def analyze_voltammetry_flid(
         charge=electrode_charge(data.records, data.initial_v, data.vertex_v, data.electrode_area_cm2),
         warnings=tuple(warnings),
     )
-
-
-def _count(data: VoltammetryFlidData, settings: FlidSettings) -> PhotonEngine:
-    """Trace, pooled decay and FLID in one pass, with micro-time bins that suit the pulse."""
-    period_bins = data.sync_period_s * 1e12 / data.resolution_ps
-    if data.photons.n_photons >= MIN_PHOTONS:
-        some = np.bincount(data.photons.some_micro_times(), minlength=math.ceil(period_bins))
-        rough_bins = rough_time_zero_bins(some, period_bins)
-    else:
-        rough_bins = data.calibration.time_zero_ns * 1000 / data.resolution_ps
-    engine = PhotonEngine(
-        EngineSettings(
-            sync_period_s=data.sync_period_s,
-            resolution_ps=data.resolution_ps,
-            channels=max(1, len(data.calibration.dark_rates_hz)),
-            trace_bin_s=settings.trace_bin_s,
-            flid_bin_s=settings.flid_bin_s,
-            edges_bins=warped_edges(rough_bins, period_bins, data.resolution_ps / 1000),
-            longest_s=data.duration_s + 1.0,
-        )
-    )
-    count_all(data.photons, engine)
-    engine.reach(math.floor(data.duration_s / data.sync_period_s))
-    return engine
 
 
 def _states(data: VoltammetryFlidData, estimator: LifetimeEstimator) -> ChargeStates:
@@ -301,13 +282,14 @@ def _at_vertex(
     if blur_v > settings.vertex_window_v:
         warnings.append(f"the potential at the vertex is uncertain by {blur_v * 1000:.0f} mV")
     exposure_s = float(np.diff(windows_s).sum())
-    histogram = _histogram_in(windows_s, data, estimator)
+    period_s, edges = data.sync_period_s, estimator.edges_bins
+    histogram = histogram_in(windows_s, data.photons, period_s, edges)
     lifetime = pooled_lifetime(histogram, exposure_s, estimator, time_zero, data.calibration)
     errors_ns = [lifetime.error_ns]
     rate = histogram.sum() / exposure_s
     rate_errors = [math.sqrt(max(1, histogram.sum())) / exposure_s]
     for shift_s in (-timeline.uncertainty_s, timeline.uncertainty_s):
-        shifted = _histogram_in(windows_s + shift_s, data, estimator)
+        shifted = histogram_in(windows_s + shift_s, data.photons, period_s, edges)
         errors_ns.append(
             (estimator.estimate_pooled(shifted, exposure_s).lifetime_ns - lifetime.lifetime_ns) / math.sqrt(2)
         )
@@ -324,21 +306,6 @@ def _at_vertex(
         photons=int(histogram.sum()),
         exposure_s=exposure_s,
     )
-
-
-def _histogram_in(
-    windows_s: NDArray[np.floating], data: VoltammetryFlidData, estimator: LifetimeEstimator
-) -> NDArray[np.int64]:
-    """Micro-time histogram of the photons in intervals of photon time, shape (n, 2)."""
-    syncs = np.round(windows_s / data.sync_period_s).astype(np.int64)
-    found = [data.photons.between(first, end).dtime for first, end in syncs.tolist()]
-    return microtime_histogram(np.concatenate(found), estimator.edges_bins)
-
-
-def _scaling(x0: State | None, auger: Ratio | None) -> ScalingCurve | None:
-    if x0 is None or auger is None:
-        return None
-    return scaling_curve(x0.lifetime_ns, x0.net_rate_hz, auger.value)
 
 
 def _against_x0(

@@ -120,6 +120,15 @@ def counting(counted: Counted) -> Iterator[None]:
         Recording.feed, Fifo.push = feed, push
 
 
+def count_file(path: Path, counted: Counted) -> None:
+    """Count a run file's photons; its words are mapped into memory only until this returns."""
+    photons = read_run_file(path).photons
+    assert photons is not None
+    counted.in_words += int(np.count_nonzero(photons.words < _SPECIAL))
+    counted.in_arrays += photons.n_photons
+    counted.simulated_s += photons.duration_s
+
+
 def one_run(seconds: float, seed: int, counted: Counted, *, watched: bool) -> None:
     """Half in the dark and half with the laser on; the run file is read, counted and thrown away."""
     began = time.perf_counter()
@@ -135,11 +144,7 @@ def one_run(seconds: float, seed: int, counted: Counted, *, watched: bool) -> No
 
         outcome = execute_run(run, watch, threading.Event())
         assert outcome.status == "finished", outcome.reason
-        photons = read_run_file(outcome.path).photons
-        assert photons is not None
-        counted.in_words += int(np.count_nonzero(photons.words < _SPECIAL))
-        counted.in_arrays += photons.n_photons
-        counted.simulated_s += photons.duration_s
+        count_file(outcome.path, counted)
     counted.runs += 1
     counted.wall_s += time.perf_counter() - began
     gc.collect()

@@ -39,7 +39,8 @@ class Asker(QtCore.QObject):
         dialog.setWindowTitle("The rig asks")
         dialog.setLabelText(question)
         dialog.finished.connect(self._take)
-        dialog.open()
+        dialog.setWindowModality(QtCore.Qt.WindowModality.NonModal)  # the red stop works meanwhile
+        dialog.show()
 
     def _take(self, result: int) -> None:
         assert self.dialog is not None

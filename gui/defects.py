@@ -10,6 +10,8 @@ from types import TracebackType
 
 from qtpy import QtCore, QtWidgets
 
+from .dialogs import show_beside
+
 log = logging.getLogger(__name__)
 
 
@@ -47,5 +49,4 @@ class Defects(QtCore.QObject):
         box.setWindowTitle("qdlab")
         box.setText(f"A defect of the program; what goes on goes on.\n\n{headline}")
         box.setDetailedText(details)
-        box.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.open()
+        show_beside(box)

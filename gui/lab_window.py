@@ -9,6 +9,7 @@ from qtpy import QtCore, QtGui, QtWidgets
 
 from . import theme
 from .asker import Asker
+from .dialogs import ask_yes
 from .experiment_tab import ExperimentTab
 from .form import ExperimentForm, RunOptions
 from .layout_memory import restore_layout, save_layout, window_settings
@@ -290,7 +291,7 @@ class LabWindow(QtWidgets.QMainWindow):
             f"{TITLE} – {station.file.station.name}{' [SIMULATED]' if station.simulated else ''}"
         )
 
-    def paintEvent(self, a0: QtGui.QPaintEvent | None) -> None:  # noqa: N802
+    def paintEvent(self, a0: QtGui.QPaintEvent | None) -> None:
         """Fill the window once it is on the screen: what forms and stations import takes a second."""
         super().paintEvent(a0)
         if not self.ready:
@@ -374,19 +375,19 @@ class LabWindow(QtWidgets.QMainWindow):
 
     # ---- files ----
 
-    def dragEnterEvent(self, a0: QtGui.QDragEnterEvent | None) -> None:  # noqa: N802
+    def dragEnterEvent(self, a0: QtGui.QDragEnterEvent | None) -> None:
         """Take run files and experiments."""
         if a0 is not None and any(path.suffix in (".h5", ".toml") for path in _paths(a0.mimeData())):
             a0.acceptProposedAction()
 
-    def dropEvent(self, a0: QtGui.QDropEvent | None) -> None:  # noqa: N802
+    def dropEvent(self, a0: QtGui.QDropEvent | None) -> None:
         """Open what was dropped."""
         for path in _paths(a0 and a0.mimeData()):
             self.open_path(path)
 
     # ---- the end ----
 
-    def closeEvent(self, a0: QtGui.QCloseEvent | None) -> None:  # noqa: N802
+    def closeEvent(self, a0: QtGui.QCloseEvent | None) -> None:
         """Ask while a run goes on; then end it, and close once the rig is safe."""
         if self._closed:
             return
@@ -411,15 +412,7 @@ class LabWindow(QtWidgets.QMainWindow):
         self._closed = True
 
     def _ask_to_close(self) -> None:
-        box = QtWidgets.QMessageBox(QtWidgets.QMessageBox.Question, "qdlab", CLOSE_QUESTION, parent=self)
-        box.setObjectName("close")
-        box.setStandardButtons(QtWidgets.QMessageBox.Yes | QtWidgets.QMessageBox.No)
-        box.setDefaultButton(QtWidgets.QMessageBox.No)
-        box.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.buttonClicked.connect(
-            lambda button: self._close_after_run() if box.standardButton(button) == box.Yes else None
-        )
-        box.open()
+        ask_yes(self, "close", CLOSE_QUESTION, self._close_after_run)
 
     def _close_after_run(self) -> None:
         self._closing = True

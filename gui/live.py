@@ -72,7 +72,7 @@ class LiveView(QtCore.QObject):
             if self._procedure.progress.duration_s:  # set by its first look at the rig
                 try:
                     looked = self.tab.look(self._procedure)
-                except Exception as error:
+                except Exception as error:  # of a view, whatever it is: told in the window; the run goes on
                     log.exception("live view")
                     self.broke.emit(
                         f"the live view stopped: {type(error).__name__}: {error}; the run goes on"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qtpy import QtCore, QtGui, QtWidgets
 
 from . import theme
+from .dialogs import open_file, save_file
 
 if TYPE_CHECKING:
     from .lab_window import LabWindow
@@ -61,18 +62,12 @@ def _action(menu: QtWidgets.QMenu, text: str, do: Callable[[], object], *keys: s
 
 
 def _open_run(window: LabWindow) -> None:
-    path, _ = QtWidgets.QFileDialog.getOpenFileName(window, "Open a run", window.options.out.text(), RUNS)
-    if path:
-        window.open_path(Path(path))
+    open_file(window, "Open a run", window.options.out.text(), RUNS, window.open_path)
 
 
 def _load_experiment(window: LabWindow) -> None:
-    path, _ = QtWidgets.QFileDialog.getOpenFileName(window, "Load an experiment", "", EXPERIMENTS)
-    if path:
-        window.load_experiment(Path(path))
+    open_file(window, "Load an experiment", "", EXPERIMENTS, window.load_experiment)
 
 
 def _save_experiment(window: LabWindow) -> None:
-    path, _ = QtWidgets.QFileDialog.getSaveFileName(window, "Save the form", "", EXPERIMENTS)
-    if path:
-        window.save_experiment(Path(path).with_suffix(".toml"))
+    save_file(window, "Save the form", Path("experiment.toml"), EXPERIMENTS, window.save_experiment)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from qtpy import QtCore, QtWidgets
 
+from .dialogs import choose_folder
 from .form import RunOptions, set_property
 
 SPEEDS = ("max", "real", "10")
@@ -65,10 +66,9 @@ class OptionsBox(QtWidgets.QWidget):
 
     def choose_folder(self) -> None:
         """Let a person choose the folder."""
-        if chosen := QtWidgets.QFileDialog.getExistingDirectory(
-            self, "Folder for run files", self.out.text()
-        ):
-            self.out.setText(chosen)
+        choose_folder(
+            self, "Folder for run files", self.out.text(), lambda chosen: self.out.setText(str(chosen))
+        )
 
     def _seed(self) -> int:
         text = self.seed.text().strip()

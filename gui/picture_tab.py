@@ -46,7 +46,7 @@ class PictureTab(ExperimentTab):
         self._whole = QtGui.QPixmap()
         self.picture.clear()
 
-    def resizeEvent(self, a0: QtGui.QResizeEvent | None) -> None:  # noqa: N802
+    def resizeEvent(self, a0: QtGui.QResizeEvent | None) -> None:
         """Fit the picture into the room there is."""
         super().resizeEvent(a0)
         self._fit()

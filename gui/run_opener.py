@@ -90,6 +90,6 @@ class RunOpener(QtCore.QObject):
             return OpenedRun(run, analysis, tab, tab.digest(run, analysis) if tab else None)
         except (FileFormatError, OSError):
             raise
-        except Exception as error:
+        except Exception as error:  # any file may be opened: told with its name, and logged whole
             log.exception("%s", path)
             raise RuntimeError(f"{path}: the analysis failed: {type(error).__name__}: {error}") from error

@@ -270,7 +270,7 @@ class RunQueue(QtCore.QObject):
             finally:
                 self.after_run()
             state, message = State(outcome.status), outcome.reason
-        except Exception as error:
+        except Exception as error:  # whatever it is: `_told` makes it the reason why the run failed
             state, message = _told(error, job)
         self._tell(lambda: self._end(job, state, message, outcome))
 

@@ -79,15 +79,15 @@ class RunsModel(QtCore.QAbstractTableModel):
         """Paths of the runs, in order of the rows."""
         return [entry.path for entry in self.entries]
 
-    def rowCount(self, parent: QtCore.QModelIndex | None = None) -> int:  # noqa: N802
+    def rowCount(self, parent: QtCore.QModelIndex | None = None) -> int:
         """Number of runs."""
         return 0 if parent is not None and parent.isValid() else len(self.entries)
 
-    def columnCount(self, parent: QtCore.QModelIndex | None = None) -> int:  # noqa: N802
+    def columnCount(self, parent: QtCore.QModelIndex | None = None) -> int:
         """Number of columns."""
         return 0 if parent is not None and parent.isValid() else len(COLUMNS)
 
-    def headerData(self, section: int, orientation: QtCore.Qt.Orientation, role: int = 0) -> Any:  # noqa: N802
+    def headerData(self, section: int, orientation: QtCore.Qt.Orientation, role: int = 0) -> Any:
         """Headings of the columns."""
         if role == QtCore.Qt.ItemDataRole.DisplayRole and orientation == QtCore.Qt.Orientation.Horizontal:
             return COLUMNS[section][0]

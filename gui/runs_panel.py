@@ -11,6 +11,7 @@ from qtpy import QtCore, QtGui, QtWidgets
 
 from .background import Background
 from .compare import Comparison
+from .dialogs import ask_yes, save_file
 from .quick_look import QuickLook
 from .run_exports import EXPORTS, Export, export_run
 from .runs_model import COLUMNS, SORT_ROLE, RunsModel
@@ -152,16 +153,14 @@ class RunsPanel(QtWidgets.QWidget):
         except (FileFormatError, OSError) as error:
             self.refused.emit(str(error))
 
-    def export_selected(self, export: Export, out: Path) -> None:
-        """Write the selected run in another form, in the background."""
-        entry = self.selected[0]
+    def export_run(self, entry: RunEntry, export: Export, out: Path) -> None:
+        """Write a run in another form, in the background."""
         self._work(f"writing {out.name} …", lambda: f"written: {export_run(entry.path, export, out)}")
 
-    def recover_selected(self) -> None:
-        """Make a run file of what the selected run left, in the background."""
+    def recover_run(self, entry: RunEntry) -> None:
+        """Make a run file of what a run left, in the background."""
         from ..formats.run_file import recover_run
 
-        entry = self.selected[0]
         self._work(f"recovering {entry.path.name} …", lambda: f"recovered: {recover_run(entry.path)}")
 
     # ---- inside ----
@@ -290,19 +289,20 @@ class RunsPanel(QtWidgets.QWidget):
 
     def _choose_export(self, export: Export) -> None:
         entry = self.selected[0]
-        proposed = str(entry.path.with_suffix("")) + (
-            export.suffix if export.suffix != ".h5" else "_photons.h5"
+        ending = {".h5": "_photons.h5", "": "_tables"}.get(export.suffix, export.suffix)
+        proposed = entry.path.with_name(entry.path.stem + ending)
+        save_file(
+            self,
+            export.text,
+            proposed,
+            f"*{export.suffix}",
+            lambda out: self.export_run(entry, export, out),
         )
-        proposed += "" if export.suffix else "_tables"
-        out, _ = QtWidgets.QFileDialog.getSaveFileName(self, export.text, proposed, f"*{export.suffix}")
-        if out:
-            self.export_selected(export, Path(out))
 
     def _ask_to_recover(self) -> None:
-        name = self.selected[0].path.name
-        answer = QtWidgets.QMessageBox.question(self, "qdlab", RECOVER_QUESTION.format(name=name))
-        if answer == QtWidgets.QMessageBox.StandardButton.Yes:
-            self.recover_selected()
+        entry = self.selected[0]
+        question = RECOVER_QUESTION.format(name=entry.path.name)
+        ask_yes(self, "recover", question, lambda: self.recover_run(entry))
 
     def _work(self, doing: str, work: Callable[[], str]) -> None:
         self.told.emit(doing)

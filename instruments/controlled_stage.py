@@ -11,10 +11,17 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from pymeasure.adapters import Adapter
 
 from .base import Device, Identity, InstrumentError, NotConnectedError
+from .clock import Clock
+from .links import LineLink, LinkDroppedError
+
+_BACK_WITHIN_S = 2.0
+_RETRY_S = 0.2
 
 
 class Controller(Protocol):
     """A motion controller as its stage needs it."""
+
+    adapter: Adapter
 
     def identify(self) -> Identity:
         """Ask who is there; raises InstrumentError when it is another instrument."""
@@ -33,6 +40,7 @@ class ControlledStage(Device, Generic[ControllerT]):
 
     danger: ClassVar[str] = "the stage may still be moving"
     """What is to be feared when the controller cannot be told to stop."""
+    _clock: Clock
 
     def __init__(self, open_link: Callable[[], Adapter]) -> None:
         self._open_link = open_link
@@ -83,8 +91,9 @@ class ControlledStage(Device, Generic[ControllerT]):
     def make_safe(self) -> None:
         """Stop where it is; servos hold it there.
 
-        May be called twice, from any thread, and when disconnected. Raises InstrumentError when the
-        controller cannot be reached.
+        Where the link is broken, the controller is stopped over a new one if it is back within 2 s; the stage
+        has to be connected again all the same. May be called twice, from any thread, and when disconnected.
+        Raises InstrumentError when the controller cannot be reached.
         """
         controller = self._controller
         if controller is None:
@@ -92,7 +101,30 @@ class ControlledStage(Device, Generic[ControllerT]):
         try:
             self._stop(controller)
         except InstrumentError as error:
-            raise InstrumentError(f"{self.name}: {self.danger}: {error}") from error
+            if not (isinstance(error, LinkDroppedError) and self._stopped_over_a_new_link(controller)):
+                raise InstrumentError(f"{self.name}: {self.danger}: {error}") from error
+
+    def _stopped_over_a_new_link(self, controller: ControllerT) -> bool:
+        """Whether the link is broken, came back in time, and carried the stop."""
+        if not (isinstance(controller.adapter, LineLink) and controller.adapter.broken):
+            return False
+        with self._lock:
+            controller.adapter.close()  # a serial port cannot be opened twice
+            deadline_s = self._clock.now() + _BACK_WITHIN_S
+            while self._clock.now() < deadline_s:
+                with suppress(InstrumentError):  # what broke the link is told
+                    self._stop_over(self._open_link())
+                    return True
+                self._clock.sleep(_RETRY_S)
+        return False
+
+    def _stop_over(self, link: Adapter) -> None:
+        try:
+            controller = self._controller_on(link)
+            controller.identify()
+            self._stop(controller)
+        finally:
+            link.close()
 
     # ---- for drivers ----
 

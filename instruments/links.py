@@ -83,9 +83,9 @@ class LineLink(Adapter):
         """
 
     def close(self) -> None:
-        """Close the connection, unless somebody else still uses it."""
+        """Close the connection, unless somebody else still uses it; a broken one is of no use to anybody."""
         self.users = max(0, self.users - 1)
-        if not self.users:
+        if self.broken or not self.users:
             super().close()
 
     # ---- what pymeasure calls ----
@@ -94,6 +94,8 @@ class LineLink(Adapter):
         self._write_bytes((command + self.write_termination).encode("latin-1"))
 
     def _write_bytes(self, content: bytes, **kwargs: Any) -> None:
+        if self.broken:
+            raise self._breakage()
         try:
             self._send(content)
         except OSError as error:
@@ -136,6 +138,8 @@ class LineLink(Adapter):
     # ---- inside ----
 
     def _fill(self) -> None:
+        if self.broken:
+            raise self._breakage()
         try:
             data = self._receive()
         except (TimeoutError, BlockingIOError):

@@ -1,4 +1,4 @@
-"""The command line: `qdlab run`, `analyze`, `show`, `export`, `station`, `recover`, `emulate`.
+"""The command line: `qdlab run`, `gui`, `analyze`, `show`, `export`, `reproduce` and the others.
 
 Heavy imports stay inside the commands, so that `qdlab --help` answers at once.
 """

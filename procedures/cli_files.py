@@ -244,8 +244,10 @@ def export_file(path: Path, to: str, out: Path, tttr_mode: int) -> None:
         case "csv" if kind not in ("run", "ptu"):
             spectra_to_csv(spectra_of(path, kind), out)
         case "csv":
-            some = exports.has_photons(path, is_run=kind == "run")
-            exports.to_csv(path, exports.read_recording(path, is_run=kind == "run") if some else None, out)
+            is_run = kind == "run"
+            some = exports.has_photons(path, is_run=is_run)
+            recording = exports.read_recording(path, is_run=is_run) if some else None
+            exports.to_csv(path, recording, out, is_run=is_run)
         case _ if kind not in ("run", "ptu"):
             raise RefusedError(f"{path}: holds no photons; export it to wt5, nexus or csv")
         case "ptu":

@@ -7,16 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..instruments.base import Limits, NotConnectedError
 from ..instruments.delay_stage import DelayStage
 from ..instruments.pulse_shaper import BLANK, PulseShaper, PulseTrain
 from ..instruments.spectrum_detector import SpectrumDetector
 from ..instruments.stage import MotionError
 from .station_keepers import Keeper
-from .station_snapshot import Number, RoleState
+from .station_snapshot import Number
 
 ROTATING_FRAME = 1.0
 """Pulses shown by hand keep their carrier under an envelope that moves, as scans do unless told otherwise."""
@@ -170,7 +167,7 @@ class DetectorKeeper(Keeper[SpectrumDetector]):
         frames = device.frames(1)
         counts, dark = frames.counts[0], device.dark
         shown = counts if dark is None else counts - dark
-        self.state = _with_spectrum(self.state, device.wavelength_nm, shown)
+        self.state = replace(self.state, curves={"spectrum": (device.wavelength_nm, shown)})
         words = {
             "saturation": "saturated" if device.saturated(frames)[0] else "not saturated",
             "dark": "not taken" if dark is None else f"taken off, mean {dark.mean():.0f} counts",
@@ -181,12 +178,6 @@ class DetectorKeeper(Keeper[SpectrumDetector]):
             "integration_s": Number("integration", device.integration_time_s, "s", *limits_s),
             "peak_counts": Number("peak", float(counts.max()), "counts", upper=device.saturation_counts),
         }
-
-
-def _with_spectrum(
-    state: RoleState, wavelength_nm: NDArray[np.float64], counts: NDArray[np.float64]
-) -> RoleState:
-    return replace(state, curves={"spectrum": (wavelength_nm, counts)})
 
 
 COHERENCE_KEEPERS: dict[str, type[Keeper[Any]]] = {

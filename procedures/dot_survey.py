@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from .find_dots import FindDots
 from .keep_in_focus import check_s
+from .photon_procedure import CLOSING_S
 from .rig import Rig
 from .rig_procedure import Plan
-from .voltammetry_flid import CLOSING_S, VoltammetryFLID
+from .voltammetry_flid import VoltammetryFLID
 
 
 class DotSurvey(FindDots, VoltammetryFLID):
@@ -15,6 +16,7 @@ class DotSurvey(FindDots, VoltammetryFLID):
     kind = "dot_survey"
 
     dot_um: tuple[float, ...] = ()
+    """No parameter here: every dot is gone to."""
 
     def preflight(self, rig: Rig) -> Plan:
         """Check the field and the potentiostat's plan; estimate time, photons and disk."""

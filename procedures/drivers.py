@@ -79,7 +79,7 @@ class Driver:
     """One entry of the group `qdlab.instruments`: how to read its table and how to build it."""
 
     role: str
-    """The station table that it can stand in: potentiostat, counter, laser, stage."""
+    """The station table that it can stand in, one of `rig.ROLES`; those in `SAME_KIND` take another one's."""
     table: type[DriverTable]
     build: Callable[[Any, Surroundings], Device]
 

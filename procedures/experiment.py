@@ -12,6 +12,7 @@ from pydantic import Field
 
 from .config import Table, read_toml, validated
 from .errors import ConfigError
+from .parameters import ChoiceParameter
 
 if TYPE_CHECKING:
     from .rig_procedure import RigProcedure
@@ -35,7 +36,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> tuple[Experime
     experiment = validated(Experiment, read_toml(path), where=str(path))
     procedure = _procedure_class(experiment.procedure, where=str(path))()
     for key, value in experiment.parameters.items():
-        _set(procedure, key, value, where=f"{path} [parameters]")
+        _set(procedure, key, value, where=f"{path} [parameters]", exact_type=True)
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
@@ -100,12 +101,12 @@ def _procedure_class(name: str, *, where: str) -> type[RigProcedure]:
     return found[name].load()
 
 
-def _set(procedure: RigProcedure, key: str, value: object, *, where: str) -> None:
+def _set(procedure: RigProcedure, key: str, value: object, *, where: str, exact_type: bool = False) -> None:
+    """Set one parameter; with `exact_type`, numbers written as text are refused."""
     parameters = procedure.parameter_objects()
     if key not in parameters:
         raise ConfigError(f"{where}: unknown key {key!r}; known keys: {', '.join(parameters)}")
-    written_as_text = hasattr(parameters[key], "choices")
-    if isinstance(value, str) and where.endswith("[parameters]") and not written_as_text:
+    if exact_type and isinstance(value, str) and not isinstance(parameters[key], ChoiceParameter):
         raise ConfigError(f"{where}: {key} = {value!r}: must be a number, not text")
     try:
         procedure.set_parameters({key: value})

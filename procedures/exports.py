@@ -138,7 +138,7 @@ def to_photon_hdf5(recording: Recording, out: Path) -> None:
     temporary.replace(out)
 
 
-def to_csv(path: Path, recording: Recording | None, out: Path) -> None:
+def to_csv(path: Path, recording: Recording | None, out: Path, *, is_run: bool = True) -> None:
     """Write a folder of tables: intensity trace and decay, and for a run what it measured and what was found.
 
     Spectra become tables too, one per point of their first axis where they have three.
@@ -146,7 +146,7 @@ def to_csv(path: Path, recording: Recording | None, out: Path) -> None:
     out.mkdir(parents=True)
     if recording is not None:
         _photons_to_csv(recording, out)
-    if path.suffix == ".ptu":
+    if not is_run:
         return
     run = read_run_file(path)
     for k, record in enumerate(run.potentiostat):

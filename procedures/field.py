@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..analysis.scan_image import Grid, ScanImage, grid_around, make_image, sum_images
+from ..analysis.scan_image import Grid, ScanImage, make_image, sum_images
 from ..instruments.stage import LineScan, Stage
 from .live_field import LiveField
 from .parameters import count, exact_float
 from .photon_procedure import PhotonProcedure
-from .stage_scan import LineData, run_lines, scan_s, split_lines
+from .stage_scan import LineData, field_grid, run_lines, scan_s, split_lines
 
 
 class FieldProcedure(PhotonProcedure):
@@ -31,9 +31,7 @@ class FieldProcedure(PhotonProcedure):
 
     def field_grid(self) -> Grid:
         """The pixels."""
-        x_um = self.x_um + (np.arange(self.pixels_x) - (self.pixels_x - 1) / 2) * self.pixel_um
-        y_um = self.y_um + (np.arange(self.pixels_y) - (self.pixels_y - 1) / 2) * self.pixel_um
-        return grid_around(x_um, y_um)
+        return field_grid(self.x_um, self.y_um, self.pixels_x, self.pixels_y, self.pixel_um)
 
     def field_lines(self, stage: Stage) -> list[LineScan]:
         """The scans that cover the field once; raises OutOfRangeError beyond the stage's travel."""

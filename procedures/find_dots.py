@@ -68,6 +68,7 @@ class FindDots(FieldProcedure):
 
     def find_dots(self) -> list[tuple[FoundDot, KeepInFocus]]:
         """The dots of the field, brightest spot first, each with its place."""
+        self._height_um = self.z_um
         spots = self._spots()
         if spots:
             keeper = KeepInFocus(self, Position(spots[0].fast_um, spots[0].slow_um, self._height_um))
@@ -81,11 +82,7 @@ class FindDots(FieldProcedure):
         visited = spots[: self.most_dots] if self.most_dots else spots
         return [self._visit(k, spot) for k, spot in enumerate(visited, start=1)]
 
-    _height_um = float("nan")
-
     def _spots(self) -> list[Spot]:
-        if np.isnan(self._height_um):
-            self._height_um = self.z_um
         self.live_field = None  # what was seen at another height
         return find_spots(self.scan_field("field"))[0]
 

@@ -11,7 +11,7 @@ from ..formats.tttr import TttrBlock
 from ..instruments.potentiostat import Hold, PotentiostatRun, Technique
 from .interlocks import STAGE
 from .parameters import count, exact_float
-from .photon_procedure import PhotonProcedure, hold_interval_s
+from .photon_procedure import CLOSING_S, PhotonProcedure, hold_interval_s
 from .rig import Rig
 from .rig_procedure import POLL_S, Plan
 
@@ -19,8 +19,6 @@ SETTLE_S = 2.0
 """Hold before the measured one: its result says that the potential is on."""
 SPARE_S = 1.0
 """The hold is longer than the measurement by this, for the doubt about its beginning and end."""
-CLOSING_S = 0.5
-"""Photons are recorded this long behind the potentiostat's end."""
 
 
 class HBT(PhotonProcedure):

@@ -62,34 +62,31 @@ def count(name: str, *, default: int, minimum: int, maximum: int) -> Any:
     return CountParameter(name, minimum=minimum, maximum=maximum, default=default)
 
 
-class PotentialsParameter(Parameter):
-    """A list of potentials in volts: a TOML array, or text like "0, -1.4, -1.7, -2"; kept exactly."""
+class FloatsParameter(Parameter):
+    """A list of numbers in one unit: a TOML array, or text like "0, -1.4, -1.7, -2"; kept exactly."""
 
-    units = "V"
-
-    def __init__(self, name: str, *, minimum: float, maximum: float, **kwargs: Any) -> None:
-        self._one = ExactFloatParameter(name, units=self.units, minimum=minimum, maximum=maximum)
+    def __init__(self, name: str, *, units: str, minimum: float, maximum: float, **kwargs: Any) -> None:
+        self.units = units
+        self._one = ExactFloatParameter(name, units=units, minimum=minimum, maximum=maximum)
         super().__init__(name, **kwargs)
 
     def convert(self, value: Any) -> tuple[float, ...]:
-        """The potentials as floats, at least one; raises ValueError naming the one that is not allowed."""
+        """The numbers as floats, at least one; raises ValueError naming the one that is not allowed."""
         if isinstance(value, str):
             value = value.strip().removesuffix(self.units).split(",")
         elif not isinstance(value, list | tuple):
             value = [value]
         if not value:
-            raise ValueError("at least one potential is needed")
+            raise ValueError("at least one number is needed")
         return tuple(self._one.convert(item) for item in value)
 
     def __str__(self) -> str:
-        return f"{', '.join(repr(potential_v) for potential_v in self.value or ())} {self.units}"
+        return f"{', '.join(map(repr, self.value or ()))} {self.units}"
 
 
-def potentials(
-    name: str, *, default: tuple[float, ...], minimum: float = -10.0, maximum: float = 10.0
-) -> Any:
-    """Declare a PotentialsParameter; the attribute is a tuple of floats on a procedure."""
-    return PotentialsParameter(name, minimum=minimum, maximum=maximum, default=default)
+def exact_floats(name: str, *, default: tuple[float, ...], minimum: float, maximum: float, units: str) -> Any:
+    """Declare a FloatsParameter; the attribute is a tuple of floats on a procedure."""
+    return FloatsParameter(name, units=units, minimum=minimum, maximum=maximum, default=default)
 
 
 class PointParameter(Parameter):

@@ -38,6 +38,8 @@ NO_PHOTONS_S = 2.0
 MOST_PAUSED_S = 12 * 3600.0
 """It is also started for so much longer, for pauses."""
 LONGEST_S = 360_000.0
+CLOSING_S = 0.5
+"""Photons are recorded this long behind the potentiostat's end."""
 HELD_TRAIL_S = 1.0
 """A held potential is noted so often."""
 WATCH_S = 0.01

@@ -11,12 +11,10 @@ import math
 from ..instruments.potentiostat import PotentialSteps
 from .errors import RefusedError
 from .parameters import count, exact_float
-from .photon_procedure import PhotonProcedure
+from .photon_procedure import CLOSING_S, PhotonProcedure
 from .rig import Rig
 from .rig_procedure import Plan
 
-CLOSING_S = 0.5
-"""Photons are recorded this long behind the potentiostat's end."""
 MIN_STEP_V = 0.05
 THRESHOLD_ERRORS = 5.0
 """The comparator's threshold keeps this many of its standard uncertainties away from both potentials."""

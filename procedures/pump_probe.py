@@ -17,6 +17,8 @@ from .rig import Rig
 from .rig_procedure import Plan
 
 PHASE = "pump-probe"
+MARGIN_CM = 50.0
+"""Pixels beyond the band that are kept."""
 
 
 class PumpProbe(CoherenceProcedure):
@@ -84,10 +86,7 @@ class PumpProbe(CoherenceProcedure):
     def perform(self) -> None:
         """At each t2: spectra with and without pump in turn."""
         self.set_up()
-        wavenumber_cm = 1e7 / self.rig.detector.wavelength_nm
-        self._pixels = (wavenumber_cm > self.lowest_cm - 50) & (wavenumber_cm < self.highest_cm + 50)
-        self.record.header["pixel_cm"] = wavenumber_cm[self._pixels].tolist()
-        self.record.write_header()
+        self._pixels = self.keep_band(self.lowest_cm, self.highest_cm, MARGIN_CM)
         for t2_fs in self.t2_fs().tolist():
             self.checkpoint()
             measured_fs = self.rig.delay.move_to(t2_fs)

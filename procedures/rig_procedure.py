@@ -6,7 +6,8 @@ import logging
 import math
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -227,9 +228,8 @@ class RigProcedure(Procedure):
         """
         clock, began_s = self.rig.clock, self.rig.clock.now()
         polls = max(1, math.ceil(duration_s / self.look_every_s() - 1e-9))
-        for poll in range(
-            1, polls + 1
-        ):  # to instants, so that it ends at the same one however often it looks
+        for poll in range(1, polls + 1):
+            # to instants, so that it ends at the same one however often it looks
             clock.sleep(max(0.0, began_s + duration_s * poll / polls - clock.now()))
             self.look(phase)
             self.go_on()
@@ -377,8 +377,15 @@ class RigProcedure(Procedure):
                 reason = "; ".join(filter(None, [self.status_reason, problem]))
                 self._end("failed", reason, self.error or InstrumentError(problem))
 
-    def _noting_failure(self) -> _NotingFailure:
-        return _NotingFailure(self)
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        """Keep the reason of a failure and let the exception go on to the worker."""
+        try:
+            yield
+        except BaseException as error:
+            known = isinstance(error, QdlabError | InstrumentError | OSError)
+            self._end("failed", str(error) if known else f"{type(error).__name__}: {error}", error)
+            raise
 
     def _end(self, status: str, reason: str, error: BaseException | None = None) -> None:
         self.status_name, self.status_reason = status, reason
@@ -399,19 +406,3 @@ def _attempt(what: str, action: Callable[[], None]) -> list[str]:
         log.exception("shutdown: %s", what)
         return [f"{what}: {error}"]
     return []
-
-
-class _NotingFailure:
-    """Keeps the reason of a failure in the procedure and lets the exception go on to the worker."""
-
-    def __init__(self, procedure: RigProcedure) -> None:
-        self._procedure = procedure
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is not None:
-            known = isinstance(error, QdlabError | InstrumentError | OSError)
-            reason = str(error) if known else f"{type(error).__name__}: {error}"
-            self._procedure._end("failed", reason, error)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis.scan_image import Grid, Lag, Track, find_lag
+from ..analysis.scan_image import Grid, Lag, Track, find_lag, grid_around
 from ..instruments.base import OutOfRangeError
 from ..instruments.stage import AXES, LineScan, MotionError, ScanRecord, Stage
 from .drivers import E545Table
@@ -197,7 +197,8 @@ def _start(
 
 def during(time_s: NDArray[np.floating], track: Track) -> NDArray[np.floating]:
     """Those of some ascending times at which the stage was on a path."""
-    return time_s[(time_s >= track.time_s[0]) & (time_s <= track.time_s[-1])]
+    first = np.searchsorted(time_s, track.time_s[0])
+    return time_s[first : np.searchsorted(time_s, track.time_s[-1], "right")]
 
 
 def interrupted(
@@ -233,6 +234,13 @@ def track_until(track: Track, end_s: float) -> Track:
         np.append(track.time_s[kept], until_s),
         *(np.append(um[kept], last) for um, last in zip(track[1:], last_um, strict=True)),
     )
+
+
+def field_grid(x_um: float, y_um: float, pixels_x: int, pixels_y: int, pixel_um: float) -> Grid:
+    """The pixels of a field about its centre; the fast axis is x."""
+    columns_um = x_um + (np.arange(pixels_x) - (pixels_x - 1) / 2) * pixel_um
+    rows_um = y_um + (np.arange(pixels_y) - (pixels_y - 1) / 2) * pixel_um
+    return grid_around(columns_um, rows_um)
 
 
 def field_tracks(scans: Sequence[dict[str, Any]]) -> list[Track]:

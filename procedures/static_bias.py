@@ -6,15 +6,13 @@ One potentiostat program holds them one after the other, so that one time places
 from __future__ import annotations
 
 from ..instruments.potentiostat import PotentialSteps, Technique
-from .parameters import exact_float, potentials
-from .photon_procedure import PhotonProcedure, hold_interval_s
+from .parameters import exact_float, exact_floats
+from .photon_procedure import CLOSING_S, PhotonProcedure, hold_interval_s
 from .rig import Rig
 from .rig_procedure import Plan
 
 LEVELS_AT_ONCE = 12
 """Most levels of one step technique of the potentiostat; more are run as several, the cell staying on."""
-CLOSING_S = 0.5
-"""Photons are recorded this long behind the potentiostat's end."""
 
 
 class StaticBias(PhotonProcedure):
@@ -23,7 +21,9 @@ class StaticBias(PhotonProcedure):
     kind = "static_bias"
     needs = ("laser", "counter", "potentiostat")
 
-    potentials_v: tuple[float, ...] = potentials("Potentials", default=(0.0, -1.4, -1.7, -1.8, -2.0))
+    potentials_v: tuple[float, ...] = exact_floats(
+        "Potentials", units="V", default=(0.0, -1.4, -1.7, -1.8, -2.0), minimum=-10.0, maximum=10.0
+    )
     hold_s: float = exact_float("Hold at each potential", units="s", default=60.0, minimum=2.0, maximum=1e4)
     flid_bin_s: float = exact_float("FLID bin", units="s", default=0.02, minimum=1e-4, maximum=10.0)
     trace_bin_s: float = exact_float("Trace bin", units="s", default=0.01, minimum=1e-4, maximum=10.0)

@@ -146,7 +146,7 @@ class StationMonitor:
         """What a running procedure knows: who answered, photon rates, potential."""
         record = getattr(run, "record", None)
         identities: dict[str, str] = record.header.get("instruments", {}) if record is not None else {}
-        numbers = {"counter": self._run_rates(run), "potentiostat": _run_potential(run)}
+        numbers = {"counter": _run_rates(run), "potentiostat": _run_potential(run)}
         return {
             role: replace(
                 state,
@@ -157,16 +157,6 @@ class StationMonitor:
                 numbers=numbers.get(role, {}),
             )
             for role, state in self._at_rest().items()
-        }
-
-    def _run_rates(self, run: RigProcedure) -> dict[str, Number]:
-        photons = getattr(run, "photons", None)
-        if photons is None:
-            return {}
-        limit_hz = run.rig.count_rate_limit_hz
-        return {
-            f"rate_{channel}_hz": Number(f"detector {channel}", float(rate_hz), "c/s", upper=limit_hz)
-            for channel, rate_hz in enumerate(photons.rates_hz)
         }
 
     def _anew(self, role: str) -> None:
@@ -203,6 +193,18 @@ def _in_background(action: Callable[[], T]) -> Future[T]:
 
     threading.Thread(target=act, name="station, in background").start()
     return future
+
+
+def _run_rates(run: RigProcedure) -> dict[str, Number]:
+    """The count rates of a run that records photons."""
+    photons = getattr(run, "photons", None)
+    if photons is None:
+        return {}
+    limit_hz = run.rig.count_rate_limit_hz
+    return {
+        f"rate_{channel}_hz": Number(f"detector {channel}", float(rate_hz), "c/s", upper=limit_hz)
+        for channel, rate_hz in enumerate(photons.rates_hz)
+    }
 
 
 def _run_potential(run: RigProcedure) -> dict[str, Number]:

@@ -11,19 +11,13 @@ from ..analysis.twodes.phase_cycling import scheme
 from ..instruments.pulse_shaper import BLANK
 from .coherence_procedure import MOVE_S, CoherenceProcedure, check_band, check_t2_step
 from .errors import RefusedError
-from .parameters import PotentialsParameter, choice, count, exact_float
+from .parameters import choice, count, exact_float, exact_floats
 from .rig import Rig
 from .rig_procedure import Plan
 
 PHASE = "t2 scan"
 MARGIN_CM = 600.0
 """Pixels beyond the band that are kept."""
-
-
-class WavenumbersParameter(PotentialsParameter):
-    """A list of wavenumbers in cm-1: a TOML array, or text."""
-
-    units = "1/cm"
 
 
 class T2Scan(CoherenceProcedure):
@@ -44,8 +38,12 @@ class T2Scan(CoherenceProcedure):
         "Fastest beat", units="1/cm", default=2000.0, minimum=1.0, maximum=1e5
     )
     allow_aliasing: int = count("Allow aliasing (0 or 1)", default=0, minimum=0, maximum=1)
-    addresses_cm: tuple[float, ...] = WavenumbersParameter(  # pyright: ignore[reportAssignmentType]
-        "Traces at w3", default=(17000.0, 17600.0, 18200.0, 18800.0), minimum=1000.0, maximum=1e5
+    addresses_cm: tuple[float, ...] = exact_floats(
+        "Traces at w3",
+        units="1/cm",
+        default=(17000.0, 17600.0, 18200.0, 18800.0),
+        minimum=1000.0,
+        maximum=1e5,
     )
 
     def t2_fs(self) -> NDArray[np.floating]:

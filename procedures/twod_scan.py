@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,10 @@ class TwoDScan(CoherenceProcedure):
         "Fastest beat", units="1/cm", default=2000.0, minimum=1.0, maximum=1e5
     )
     allow_aliasing: int = count("Allow aliasing (0 or 1)", default=0, minimum=0, maximum=1)
+
+    def __init__(self, **parameters: Any) -> None:
+        self._lock = threading.Lock()
+        super().__init__(**parameters)
 
     def t1_fs(self) -> NDArray[np.floating]:
         """Delays between pulses 1 and 2."""
@@ -110,15 +114,10 @@ class TwoDScan(CoherenceProcedure):
             return self._scan.maps() if self._scan and len(self._scan) else None
 
     _scan: TwoDScanData | None = None
-    _lock = threading.Lock()
 
     # ---- inside ----
 
     def _check_sampling(self) -> None:
-        try:
-            scheme(self.cycling)
-        except ValueError as error:
-            raise RefusedError(str(error)) from None
         check_band(self.lowest_cm, self.highest_cm)
         if self.allow_aliasing:
             return

@@ -15,12 +15,9 @@ from ..instruments.stage import Position
 from .errors import RefusedError
 from .keep_in_focus import KeepInFocus, check_reach, check_s
 from .parameters import count, exact_float, point
-from .photon_procedure import PhotonProcedure, hold_interval_s
+from .photon_procedure import CLOSING_S, PhotonProcedure, hold_interval_s
 from .rig import Rig
 from .rig_procedure import Plan
-
-CLOSING_S = 0.5
-"""Photons are recorded this long behind the potentiostat's end."""
 
 
 class VoltammetryFLID(PhotonProcedure):
@@ -80,15 +77,14 @@ class VoltammetryFLID(PhotonProcedure):
 
     def preflight(self, rig: Rig) -> Plan:
         """Check potentials, bins and the potentiostat's plan; estimate time, photons and disk."""
-        program = self.program()
-        if not program:
+        if not (self.hold_s or self.cycles):
             raise RefusedError("hold_s = 0 and cycles = 0: there is nothing to do")
         if self.cycles and abs(self.vertex_v - self.initial_v) < 0.01:
             raise RefusedError(
                 f"vertex_v = {self.vertex_v!r} is less than 0.01 V from initial_v = {self.initial_v!r}: "
                 "that is no sweep"
             )
-        rig.potentiostat.check(program)
+        rig.potentiostat.check(self.program())
         duration_s = sum(rig.potentiostat.estimate_s(block) for block in self.blocks()) + CLOSING_S
         duration_s += self._check_focus(rig)
         hold = f"hold {self.hold_s:g} s at {self.initial_v:g} V, then " if self.hold_s else ""

@@ -185,11 +185,6 @@ class Bench:
         """The potential applied at this instant, as the potentiostat's output shows it."""
         return float(self._applied.applied_v[self._applied.cell_at(self.clock.now_ps)])
 
-    @property
-    def interface_potential_v(self) -> float:
-        """The potential that the dot feels at this instant."""
-        return float(self._applied.interface_v[self._applied.cell_at(self.clock.now_ps)])
-
     def truth(self) -> dict[str, Any]:
         """Everything planted, for the truth group of a run file; no analysis reads it."""
         self.clock.catch_up()

@@ -128,16 +128,14 @@ def _decays(axes: Axes, result: VoltammetryFlidResult) -> None:
     states = [
         (s, c) for s, c in ((result.states.x0, X0_COLOUR), (result.states.x_minus, X_MINUS_COLOUR)) if s
     ]
-    group = max(1, round(DECAY_BIN_NS / result.resolution_ns))
-    for index, (state, colour) in enumerate(states):
-        counts = state.decay[: len(state.decay) // group * group].reshape(-1, group).sum(axis=1)
-        edges_ns = np.arange(len(counts) + 1) * group * result.resolution_ns
-        scale = counts.max()
+    for state, colour in states:
+        curve = result.state_decay(state, DECAY_BIN_NS)
+        if curve is None:
+            continue
+        scale = curve.counts.max()
         label = f"{state.name}: {state.lifetime_ns:.1f} ± {state.lifetime_err_ns:.1f} ns"
-        axes.semilogy(edges_ns[:-1], counts / scale, ".", ms=2, color=colour, label=label)
-        if fit := result.states.fit:
-            model = fit.model(index, state.duration_s, edges_ns, result.response, result.background)
-            axes.semilogy(edges_ns[:-1], model / scale, lw=1, color=colour)
+        axes.semilogy(curve.micro_time_ns, curve.counts / scale, ".", ms=2, color=colour, label=label)
+        axes.semilogy(curve.micro_time_ns, curve.fit_counts / scale, lw=1, color=colour)
     if states:
         axes.legend(frameon=False, fontsize=9, handlelength=1)
         axes.set_ylim(1e-3, 2)

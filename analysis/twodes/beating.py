@@ -14,6 +14,11 @@ from numpy.typing import NDArray
 from .units import FS_PER_CM, W
 
 
+def nyquist_cm(t2_fs: NDArray[np.floating]) -> float:
+    """The fastest beat that even steps of t2 hold."""
+    return FS_PER_CM / (2 * float(np.diff(t2_fs).mean()))
+
+
 @dataclass(frozen=True)
 class Beating:
     """Amplitudes of beats; `spectrum` is complex with the shape (w2, w1, w3), or (w2,) of a trace."""
@@ -44,12 +49,12 @@ def beating_spectrum(
 ) -> Beating:
     """Fourier transform over t2 (first axis), with a half-Hann window; raises ValueError past Nyquist."""
     steps = np.diff(t2_fs)
-    nyquist_cm = FS_PER_CM / (2 * float(steps.mean()))
+    widest_cm = nyquist_cm(t2_fs)
     if np.ptp(steps) > 1e-6 * steps.max():
         raise ValueError("t2 must go up in even steps")
-    if np.abs(w2_cm).max() > nyquist_cm * (1 + 1e-9):
+    if np.abs(w2_cm).max() > widest_cm * (1 + 1e-9):
         raise ValueError(
-            f"steps of {steps.mean():g} fs hold beats up to {nyquist_cm:.0f} cm-1, "
+            f"steps of {steps.mean():g} fs hold beats up to {widest_cm:.0f} cm-1, "
             f"not {np.abs(w2_cm).max():.0f}: beats beyond fold back"
         )
     window = 0.5 * (1 + np.cos(np.pi * np.arange(len(t2_fs)) / len(t2_fs)))

@@ -19,10 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .beating import Beating, beating_spectrum, without_decay
+from .beating import Beating, beating_spectrum, nyquist_cm, without_decay
 from .global_fit import Beat, GlobalFit, global_fit
 from .spectra import Maps
-from .units import FS_PER_CM
 
 POPULATION_FS = (300.0, 1500.0)
 """Decays that are taken out before beats are looked at."""
@@ -117,10 +116,11 @@ def find_coherences(
     t2 steps do not hold the beats.
     """
     t2, signal = maps.t2_fs, maps.rephasing
-    nyquist_cm = FS_PER_CM / (2 * float(np.diff(t2).mean()))
-    if max(w2_cm) > nyquist_cm:
-        raise ValueError(f"t2 steps of {np.diff(t2).mean():g} fs hold beats up to {nyquist_cm:.0f} cm-1 only")
-    widest_cm = min(WIDEST_CM, nyquist_cm)
+    if max(w2_cm) > nyquist_cm(t2):
+        raise ValueError(
+            f"t2 steps of {np.diff(t2).mean():g} fs hold beats up to {nyquist_cm(t2):.0f} cm-1 only"
+        )
+    widest_cm = min(WIDEST_CM, nyquist_cm(t2))
     beating = beats_of(maps, np.arange(-widest_cm, widest_cm + 1e-9, 10.0))
     fits = list(fit_variants(maps, w2_cm, dephasing_fs))
     first = fits[0]
@@ -162,9 +162,9 @@ def trace_at(maps: Maps, w1_cm: float, w3_cm: float) -> Trace:
     k1, k3 = int(np.argmin(np.abs(maps.w1_cm - w1_cm))), int(np.argmin(np.abs(maps.w3_cm - w3_cm)))
     signal = maps.rephasing[:, k1, k3]
     late = maps.t2_fs >= SKIP_FS
-    nyquist_cm = FS_PER_CM / (2 * float(np.diff(maps.t2_fs).mean()))
+    widest_cm = nyquist_cm(maps.t2_fs)
     left = without_decay(signal[late], maps.t2_fs[late], POPULATION_FS)
-    spectrum = beating_spectrum(left, maps.t2_fs[late], np.arange(-nyquist_cm, nyquist_cm, 5.0))
+    spectrum = beating_spectrum(left, maps.t2_fs[late], np.arange(-widest_cm, widest_cm, 5.0))
     return Trace(float(maps.w1_cm[k1]), float(maps.w3_cm[k3]), maps.t2_fs, signal, spectrum)
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.signal.windows import tukey
 
+from ..poisson import Measured
 from .units import W
 
 Real = NDArray[np.floating]
@@ -150,26 +151,18 @@ class DelayZeroData:
 
 
 @dataclass(frozen=True)
-class Number:
-    """A value and its standard error."""
-
-    value: float
-    error: float
-
-
-@dataclass(frozen=True)
 class DelayZero:
     """Delay zero and scale of the stage."""
 
     data: DelayZeroData
     true_fs: Real
     """Delay of the probe behind the pump at each position, from the fringes."""
-    lead: Number
+    lead: Measured
     """How long the local oscillator comes before the probe, in fs; as the station has it where the probe's
     scatter is too weak (then the error is nan)."""
-    scale: Number
+    scale: Measured
     """True delay per delay by the station's scale: 1, or -1 where its sign is wrong."""
-    zero_fs: Number
+    zero_fs: Measured
     """Command, by the station's scale, at which pump and probe coincide."""
     left_fs: Real
     """What the straight line leaves at each position."""
@@ -192,9 +185,9 @@ def find_delay_zero(data: DelayZeroData) -> DelayZero:
     pump_fs, together_fs = _pump_delays(data, finder, lead.value)
     true_fs = lead.value - pump_fs
     line, errors, left = _line(data.reading_fs, true_fs)
-    scale = Number(line[1], errors[1])
+    scale = Measured(line[1], errors[1])
     zero_err_fs = math.hypot(errors[0], together_fs, np.nan_to_num(lead.error)) / abs(scale.value)
-    zero_fs = Number(-line[0] / line[1], zero_err_fs)
+    zero_fs = Measured(-line[0] / line[1], zero_err_fs)
     if abs(abs(scale.value) - 1) > 0.01:
         notes.append(
             f"the true delay is {scale.value:.3f} of the station's: correct passes, or the stage's unit"
@@ -208,10 +201,10 @@ def find_delay_zero(data: DelayZeroData) -> DelayZero:
 # ---- inside ----
 
 
-def _lead(data: DelayZeroData, finder: FringeFinder, notes: list[str]) -> Number:
+def _lead(data: DelayZeroData, finder: FringeFinder, notes: list[str]) -> Measured:
     """From the fringes of the probe's scatter; they do not depend on the stage, which moves both."""
     if data.lo_lead_fs == 0:
-        return Number(0.0, 0.0)
+        return Measured(0.0, 0.0)
     reach_fs = 0.3 * data.lo_lead_fs
     try:
         middle = finder.find(data.blank.mean(axis=0), data.lo_lead_fs, reach_fs)[0]
@@ -221,8 +214,8 @@ def _lead(data: DelayZeroData, finder: FringeFinder, notes: list[str]) -> Number
             "the probe's scatter is too weak to find how long the local oscillator comes before it: "
             f"{data.lo_lead_fs:g} fs of the station file is taken"
         )
-        return Number(data.lo_lead_fs, math.nan)
-    return Number(middle, float(each.std(ddof=1)) / math.sqrt(len(each)))
+        return Measured(data.lo_lead_fs, math.nan)
+    return Measured(middle, float(each.std(ddof=1)) / math.sqrt(len(each)))
 
 
 def _pump_delays(data: DelayZeroData, finder: FringeFinder, lead_fs: float) -> tuple[Real, float]:

@@ -20,8 +20,8 @@ from scipy.optimize import least_squares
 from scipy.signal import find_peaks
 from scipy.stats import t as student
 
-from .beating import beating_spectrum, without_decay
-from .units import FS_PER_CM, W
+from .beating import beating_spectrum, nyquist_cm, without_decay
+from .units import W
 
 ENERGY_LEFT = 1e-6
 """Share of the data's energy that compression may leave out (its noise is counted all the same)."""
@@ -139,8 +139,8 @@ def starting_beats(
     lifetimes_fs: tuple[float, ...] = (300.0,),
 ) -> list[float]:
     """The `count` strongest beats of a map, |w2| above `lowest_cm`, as starting values in cm-1."""
-    nyquist_cm = FS_PER_CM / (2 * float(np.diff(t2_fs).mean()))
-    w2_cm = np.linspace(-nyquist_cm, nyquist_cm, 8 * len(t2_fs) + 1)
+    widest_cm = nyquist_cm(t2_fs)
+    w2_cm = np.linspace(-widest_cm, widest_cm, 8 * len(t2_fs) + 1)
     left = without_decay(signal, t2_fs, lifetimes_fs)
     power = (np.abs(beating_spectrum(left, t2_fs, w2_cm).spectrum) ** 2).reshape(len(w2_cm), -1).sum(axis=1)
     power[np.abs(w2_cm) < lowest_cm] = 0.0
@@ -196,9 +196,8 @@ class _Projection:
         amplitudes = np.linalg.lstsq(r, q.conj().T @ self._data, rcond=None)[0]
         derivatives = []
         for k in range(len(theta)):
-            column = k if k < n else k - n
-            by_theta = -1j * W * self._t if k < n else self._t * np.exp(-theta[k])
-            change = np.multiply.outer(by_theta * basis[:, column], amplitudes[column])
+            column, course = self._derivative(k, theta, basis)
+            change = np.multiply.outer(course, amplitudes[column])
             if self._real and column < n:
                 change = change + change.conj()
             derivatives.append(self._flat(q @ (q.conj().T @ change) - change))
@@ -212,14 +211,20 @@ class _Projection:
         q, _ = np.linalg.qr(basis)
         found = []
         for k in range(len(theta)):
-            column = k if k < n else k - n
-            by_theta = -1j * W * self._t if k < n else self._t * np.exp(-theta[k])
-            course = by_theta * basis[:, column]
+            column, course = self._derivative(k, theta, basis)
             parts = [(course, amplitudes[column])]
             if self._real and column < n:
                 parts.append((course.conj(), amplitudes[self.columns - n + column]))
             found.append([(c - q @ (q.conj().T @ c), a) for c, a in parts])
         return found
+
+    def _derivative(
+        self, k: int, theta: NDArray[np.floating], basis: NDArray[np.complexfloating]
+    ) -> tuple[int, NDArray[np.complexfloating]]:
+        """The one column of the basis that parameter `k` changes, and its derivative."""
+        n = self._beats
+        column, by_theta = (k, -1j * W * self._t) if k < n else (k - n, self._t * np.exp(-theta[k]))
+        return column, by_theta * basis[:, column]
 
     def scale(self) -> NDArray[np.floating]:
         """Natural step of each parameter: the resolution in w2, and a logarithm."""

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-Real = NDArray[np.float64]
+from .units import W
 
-RAD_PER_FS = 2e-5 * math.pi * 2.99792458
-"""Angular frequency of 1 cm-1 in rad/fs."""
+Real = NDArray[np.float64]
 
 _ORDER = 7  # of the polynomial for the phase against grey level
 _TURNS = np.arange(0.7, 3.01, 0.05)
@@ -174,7 +173,7 @@ def residual_phase(
     `phase_rad` is the phase that interferometry gave, wrapped or not, at ascending wavenumbers; `weight`
     (such as the spectral power) says how much each counts.
     """
-    w = RAD_PER_FS * (wavenumber_cm - centre_cm)
+    w = W * (wavenumber_cm - centre_cm)
     design = np.column_stack([w**n / math.factorial(n) for n in range(order + 1)])
     scale = np.abs(w).max() ** np.arange(order + 1)
     root = np.sqrt(weight / weight.mean())
@@ -206,7 +205,7 @@ def fringe_delay(wavenumber_cm: Real, power: Real, reference: Real, *, centre_cm
     The model is `reference * (a + b cos(w tau + phase))`. Raises ValueError when there are fewer than about
     two fringes, since then the delay is not told by their spacing.
     """
-    w = RAD_PER_FS * (wavenumber_cm - centre_cm)
+    w = W * (wavenumber_cm - centre_cm)
     start = _fringe_start(w, power, reference)
     if start * (w[-1] - w[0]) < 4 * math.pi:
         raise ValueError("fewer than two fringes in this spectrum: take a larger delay")

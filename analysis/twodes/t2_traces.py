@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .beating import Beating, beating_spectrum, without_decay
+from .beating import Beating, beating_spectrum, nyquist_cm, without_decay
 from .coherences import POPULATION_FS, SKIP_FS, WIDEST_CM
 from .global_fit import GlobalFit, global_fit, starting_beats
 from .phase_cycling import NONREPHASING, REPHASING
 from .scan import TwoDScanData
-from .units import FS_PER_CM
 
 BEATS = 4
 """How many beats are fitted: the strongest."""
@@ -81,8 +80,7 @@ def find_t2_traces(signals: T2Signals, addresses_cm: Sequence[float]) -> T2Trace
         raise ValueError(
             f"{late.sum()} t2 from {SKIP_FS:g} fs on are too few to tell beats: take {LEAST_T2} or more"
         )
-    nyquist_cm = FS_PER_CM / (2 * float(np.diff(t2).mean()))
-    widest_cm = min(WIDEST_CM, nyquist_cm)
+    widest_cm = min(WIDEST_CM, nyquist_cm(t2))
     w2_cm = np.arange(-widest_cm, widest_cm + 1e-9, STEP_CM)
     beating = beating_spectrum(without_decay(signal[late], t2[late], POPULATION_FS), t2[late], w2_cm)
     slow = [w2 for w2 in starting_beats(signal[late], t2[late], 3 * BEATS) if abs(w2) <= widest_cm]

@@ -31,7 +31,7 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 class LogAxis(pg.AxisItem):
     """An axis over decimal logarithms that names the numbers themselves: 1, 2, 5, 10, ..."""
 
-    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
         """Major ticks with numbers, then minor ones without."""
         decades = range(math.floor(minVal), math.ceil(maxVal) + 1)
         room = size / max(maxVal - minVal, 1e-9)  # pixels per decade
@@ -42,7 +42,7 @@ class LogAxis(pg.AxisItem):
         inside = [[t for t in ticks if minVal <= t <= maxVal] for ticks in (major, minor)]
         return [(1.0, inside[0]), (0.0, inside[1])]
 
-    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         """The numbers whose logarithms are given."""
         return ["" if spacing == 0.0 else _plain(10**value) for value in values]
 

@@ -121,7 +121,7 @@ class Lamp(QtWidgets.QWidget):
             self.colour = name
             self.update()
 
-    def paintEvent(self, a0: QtGui.QPaintEvent | None) -> None:  # noqa: N802
+    def paintEvent(self, a0: QtGui.QPaintEvent | None) -> None:
         """Draw the light."""
         painter = QtGui.QPainter(self)
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
@@ -146,7 +146,7 @@ class Elided(QtWidgets.QLabel):
             self.setToolTip(text)
             self._fit()
 
-    def resizeEvent(self, a0: QtGui.QResizeEvent | None) -> None:  # noqa: N802
+    def resizeEvent(self, a0: QtGui.QResizeEvent | None) -> None:
         """Cut the line anew."""
         super().resizeEvent(a0)
         self._fit()

@@ -48,7 +48,7 @@ class RateBar(QtWidgets.QWidget):
             return "bad"
         return "warning" if self.rate_hz > CAREFUL * self.limit_hz else "good"
 
-    def paintEvent(self, a0: QtGui.QPaintEvent | None) -> None:  # noqa: N802
+    def paintEvent(self, a0: QtGui.QPaintEvent | None) -> None:
         """Draw frame, decades, bar and limit."""
         colours, painter = theme.current(), QtGui.QPainter(self)
         width, height = self.width() - 1, self.height() - 1

@@ -15,7 +15,7 @@ from pymeasure.instruments import Channel
 from pymeasure.instruments.validators import strict_discrete_set, strict_range
 
 from ..base import Identity
-from .gcs import GcsArray, GcsAxis, GCSController, number, whole_number
+from .gcs import GcsArray, GcsAxis, GCSController, number, switch, whole_number
 from .gcs_errors import UnexpectedReplyError
 
 MODELS = ("E-517", "E-518", "E-545")
@@ -44,14 +44,10 @@ class E545Axis(GcsAxis):
         """Put the axis name for {ch} and the channel number for {number}."""
         return command.format_map({"ch": self.id, "number": self.number})
 
-    online = Channel.control(
+    online = switch(
         "ONL? {number}",
         "ONL {number} %d",
         """Control whether the computer commands this axis (bool); off after power-on.""",
-        values={True: 1, False: 0},
-        map_values=True,
-        get_process=number,
-        check_set_errors=True,
     )
     target_um = Channel.control(
         "MOV? {ch}",
@@ -75,23 +71,15 @@ class E545Axis(GcsAxis):
     voltage_v = Channel.measurement(
         "VOL? {number}", """Measure the piezo voltage in volts (float).""", get_process=number
     )
-    drift_compensation_enabled = Channel.control(
+    drift_compensation_enabled = switch(
         "DCO? {ch}",
         "DCO {ch} %d",
         """Control drift compensation (bool): no static error, but it overshoots and settles later.""",
-        values={True: 1, False: 0},
-        map_values=True,
-        get_process=number,
-        check_set_errors=True,
     )
-    velocity_control_enabled = Channel.control(
+    velocity_control_enabled = switch(
         "VCO? {ch}",
         "VCO {ch} %d",
         """Control whether moves are slowed down to `velocity_um_s` (bool); at 0 um/s nothing moves.""",
-        values={True: 1, False: 0},
-        map_values=True,
-        get_process=number,
-        check_set_errors=True,
     )
     velocity_um_s = Channel.control(
         "VEL? {ch}",

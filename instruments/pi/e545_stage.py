@@ -138,7 +138,7 @@ class E545Stage(ControlledStage[E545], Stage):
                 controller.pulse_at_point_1(self._trigger_output)
             self._wait_settled(_HOME_TIMEOUT_S)
             self._scan = scan, plan
-            self._compensate_drift(scan, False)
+            _compensate_drift(controller, scan, False)
             controller.start_generators(sorted((fast, slow)))
         return plan.duration_s
 
@@ -160,7 +160,7 @@ class E545Stage(ControlledStage[E545], Stage):
             if self.controller.recorded_points < plan.samples:
                 raise UnexpectedReplyError(f"{self.name}: the recorder has missed part of the scan")
             record = self.controller.recorded_positions(2, plan.samples)
-            self._compensate_drift(scan, True)
+            _compensate_drift(self.controller, scan, True)
             self._scan = None
         pulses = plan.repeats if self._trigger_output is not None else 0
         sample_s = float(record.header["SAMPLE_TIME"])
@@ -170,11 +170,6 @@ class E545Stage(ControlledStage[E545], Stage):
             slow_um=record.columns[1],
             pulse_s=np.arange(pulses, dtype=np.float64) * plan.period_s,
         )
-
-    def _compensate_drift(self, scan: LineScan, enabled: bool) -> None:
-        """Drift compensation overshoots at every turn, so it is off during a scan."""
-        for axis in (scan.fast, scan.slow):
-            getattr(self.controller, axis).drift_compensation_enabled = enabled
 
     # ---- inside ----
 
@@ -190,10 +185,10 @@ class E545Stage(ControlledStage[E545], Stage):
         self._wait_settled(_HOME_TIMEOUT_S)
 
     def _stop(self, controller: E545) -> None:
-        interrupted, self._scan = self._scan, None
         controller.stop()
+        interrupted, self._scan = self._scan, None
         if interrupted:
-            self._compensate_drift(interrupted[0], True)
+            _compensate_drift(controller, interrupted[0], True)
 
     def _numbers(self, query: str) -> dict[str, float]:
         """Values of all axes by their letter; raises UnexpectedReplyError."""
@@ -222,6 +217,12 @@ class E545Stage(ControlledStage[E545], Stage):
                     f"{self.name}: limits {list(self.limits_um[axis])} um of {axis} exceed the travel "
                     f"{list(travel)} um of axis {letter}; correct the station file"
                 )
+
+
+def _compensate_drift(controller: E545, scan: LineScan, enabled: bool) -> None:
+    """Drift compensation overshoots at every turn, so it is off during a scan."""
+    for axis in (scan.fast, scan.slow):
+        getattr(controller, axis).drift_compensation_enabled = enabled
 
 
 def _close_loop(axis: E545Axis, name: str) -> None:

@@ -53,6 +53,19 @@ def whole_number(reply: str, command: str) -> int:
         ) from None
 
 
+def switch(query: str, command: str, about: str) -> property:
+    """A property of an axis that is on or off (bool); `command` takes 1 or 0."""
+    return Channel.control(
+        query,
+        command,
+        about,
+        values={True: 1, False: 0},
+        map_values=True,
+        get_process=number,
+        check_set_errors=True,
+    )
+
+
 class GcsArray(NamedTuple):
     """Columns of numbers, such as recorded data, with their header."""
 
@@ -67,14 +80,10 @@ class GcsAxis(Channel):
     # narrower than pymeasure's, whose channels may sit on any instrument
     parent: GCSController  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    servo_enabled = Channel.control(
+    servo_enabled = switch(
         "SVO? {ch}",
         "SVO {ch} %d",
         """Control whether the axis is under closed-loop control (bool).""",
-        values={True: 1, False: 0},
-        map_values=True,
-        get_process=number,
-        check_set_errors=True,
     )
     on_target = Channel.measurement(
         "ONT? {ch}",

@@ -83,6 +83,7 @@ class FifoDrain:
 
     The ring has one writer, the drain's thread, and one reader, whoever calls `take`. While it has no
     room for a whole read, nothing is read and the board's own FiFo takes the words, until it overruns.
+    All of it is in memory from the beginning: a day's words find no page that the system has yet to bring.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class FifoDrain:
             raise ValueError(f"buffer_words = {buffer_words} must be at least {2 * th260lib.READ_MAX_WORDS}")
         self._library, self._device_index, self._n_inputs = library, device_index, n_inputs
         self._functions: tuple[Any, ...] = tuple(getattr(library, f"TH260_{call.name}") for call in Call)
-        self._ring = np.zeros(buffer_words, np.uint32)
+        self._ring = np.full(buffer_words, 0, np.uint32)  # written: has all its memory before the first word
         self._block = _aligned_words(th260lib.READ_MAX_WORDS)
         self._answer = np.zeros(1, np.int32)
         self._state = np.zeros(1, _SHARED)

@@ -44,7 +44,7 @@ class FrameWindow(QWidget):
         self._image = QImage(frame.tobytes(), columns, rows, columns * (1 if grey else 3), form).copy()
         self.repaint()
 
-    def paintEvent(self, a0: QPaintEvent | None) -> None:  # noqa: N802 - Qt's names
+    def paintEvent(self, a0: QPaintEvent | None) -> None:
         """Copy the frame to the screen, pixel by pixel."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)

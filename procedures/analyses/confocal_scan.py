@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.confocal import Spot, find_spots
-from ...analysis.scan_image import ScanImage, Track, grid_around, image_of_points, make_image, sum_images
+from ...analysis.scan_image import ScanImage, image_of_points, make_image, sum_images
 from ...formats.errors import FileFormatError
 from ...formats.run_file import RunFile
-from ..stage_scan import field_tracks, interrupted
+from ..stage_scan import during, field_grid, field_tracks, interrupted
 from .run_analysis import RunAnalysis, print_notes
 from .stored import stored_photons
 
@@ -101,14 +101,10 @@ def field_image_of(run: RunFile) -> tuple[ScanImage, list[str]]:
     Raises FileFormatError when the run ended before its scan began.
     """
     photons, p = stored_photons(run), run.header["parameters"]
-    x_um = p["x_um"] + (np.arange(p["pixels_x"]) - (p["pixels_x"] - 1) / 2) * p["pixel_um"]
-    y_um = p["y_um"] + (np.arange(p["pixels_y"]) - (p["pixels_y"] - 1) / 2) * p["pixel_um"]
-    grid = grid_around(x_um, y_um)
+    grid = field_grid(p["x_um"], p["y_um"], p["pixels_x"], p["pixels_y"], p["pixel_um"])
     photon_s = photons.sync * photons.sync_period_s
     notes: list[str] = []
-    images = [
-        make_image(_during(photon_s, track), track, grid) for track in field_tracks(run.groups("scans"))
-    ]
+    images = [make_image(during(photon_s, track), track, grid) for track in field_tracks(run.groups("scans"))]
     for points in run.groups("points"):
         at_um = points["x_um"], points["y_um"]
         images.append(image_of_points(photon_s, points["start_s"], points["dwell_s"], at_um, grid))
@@ -116,7 +112,7 @@ def field_image_of(run: RunFile) -> tuple[ScanImage, list[str]]:
     if unfinished and unfinished["purpose"] == "field":
         begun_s = photon_s[np.searchsorted(photon_s, unfinished["start_s"]) :]
         track, lag = interrupted(unfinished, begun_s, photons.duration_s, grid)
-        images.append(make_image(_during(photon_s, track), track, grid))
+        images.append(make_image(during(photon_s, track), track, grid))
         how = "registered by forth and back" if lag.found else "without registration"
         notes.append(
             "the scan was interrupted before its measured positions were fetched: its photons are placed by "
@@ -127,7 +123,3 @@ def field_image_of(run: RunFile) -> tuple[ScanImage, list[str]]:
             f"{run.path}: the run ended before its scan began ({run.header['status_reason']})"
         )
     return sum_images(images, grid), notes
-
-
-def _during(photon_s: NDArray[np.floating], track: Track) -> NDArray[np.floating]:
-    return photon_s[slice(*np.searchsorted(photon_s, [track.time_s[0], track.time_s[-1]]))]

@@ -13,7 +13,7 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +157,7 @@ class ObpSpectrometer:
 
     # ---- messages ----
 
-    def _answer(self, header: tuple[int, ...], message: bytes) -> Sent | None:
+    def _answer(self, header: tuple[Any, ...], message: bytes) -> Sent | None:
         flags, kind, checked = header[2], header[4], header[7]
         try:
             if header[0] != _START or header[1] != _VERSION:
@@ -167,7 +167,7 @@ class ObpSpectrometer:
                 checked == _MD5 and checksum != hashlib.md5(message[: -_FOOTER.size]).digest()
             ):
                 raise _Refused(_BAD_CHECKSUM)
-            immediate = bytes(header[9])[: header[8]]  # pyright: ignore[reportArgumentType]
+            immediate = header[9][: header[8]]
             payload = immediate or message[_HEADER.size : -_FOOTER.size]
             return self._do(kind, payload, flags)
         except _Refused as refusal:

@@ -127,11 +127,6 @@ def sizing_peak_cm(diameter_nm: float) -> float:
     return 1e7 / float(root_scalar(mismatch, bracket=(420.0, 680.0)).root)
 
 
-def extinction_per_molar_cm(diameter_nm: ArrayLike) -> NDArray[np.float64]:
-    """Extinction coefficient at the first absorption peak, in 1/(M cm) (Yu et al. 2003)."""
-    return 5857 * np.asarray(diameter_nm, dtype=np.float64) ** 2.65
-
-
 def exchange_cm(diameter_nm: ArrayLike) -> NDArray[np.float64]:
     """Electron-hole exchange eta of a dot (float64, shape of the argument)."""
     return EXCHANGE_CM * (REFERENCE_NM / np.asarray(diameter_nm, dtype=np.float64)) ** 3

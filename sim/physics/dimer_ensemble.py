@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
-from .dimer_states import ESA_PATHWAYS, EXCITONS, LABELS, LINKS, PAIRS, POLARISATIONS, states_of
+from .dimer_states import EXCITONS, LABELS, LINKS, PAIRS, POLARISATIONS, states_of
 from .dimers import DimerModel, one_exciton_states, two_exciton_states
 
 RAD_PER_FS = 2 * np.pi * 2.99792458e-5
@@ -110,11 +110,6 @@ class Ensemble:
 
     def __len__(self) -> int:
         return len(self.energy_cm)
-
-    def esa_strength(self) -> NDArray[np.float64]:
-        """mu_i mu_j mu_iF mu_jF of every pathway of `dimer_states.ESA_PATHWAYS` (float64 [n, 1888])."""
-        weighted = self.dipole[:, LINKS.exciton] * self.pair_dipole
-        return weighted[:, ESA_PATHWAYS.link_i] * weighted[:, ESA_PATHWAYS.link_j]
 
     def system(self, k: int, labels: Sequence[str] = LABELS) -> LevelSystem:
         """Dimer `k` with its transitions as a dense matrix, all of it or only the states of some labels."""

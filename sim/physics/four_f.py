@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.special import ndtr
 
-from .dimer_ensemble import Laser
+from .dimer_ensemble import RAD_PER_FS, Laser
 from .pulses import Pulse, decompose
 
 _NM_CM = 1e7
@@ -85,7 +85,7 @@ class FourF:
         return np.asarray(np.polynomial.polynomial.polyval(u, self.wavelength_nm), np.float64)
 
     def _residual(self, wavenumber_cm: NDArray[np.float64]) -> NDArray[np.complex128]:
-        w = 2 * np.pi * 2.99792458e-5 * (wavenumber_cm - self.residual_centre_cm)
+        w = RAD_PER_FS * (wavenumber_cm - self.residual_centre_cm)
         phase, factorial = np.zeros_like(w), 1.0
         for n, fs in enumerate(self.residual_fs, start=2):
             factorial *= n

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from . import _focus
 from .cover_slip import CoverSlip, Focus
 from .detection import REFERENCE_PERIOD_TICKS, TICKS_PER_S, Detection, Light, Photodiodes
-from .photons import PAIRS_PER_PULSE, Emitter, check_cells, check_light, pairs_per_pulse
+from .photons import PAIRS_PER_PULSE, Emitter, check_cells, check_light, pairs_per_pulse, two_or_more
 
 CELL_TICKS = TICKS_PER_S // 2000
 _PS_PER_TICK = 25
@@ -29,9 +29,7 @@ _AFTERGLOW_TICKS = CELL_TICKS
 _TOLERANCE = 0.005
 """Changes of the signal smaller than this are not followed; they are not larger than the shot noise of a
 second."""
-_REFERENCE_PUMP = (-math.expm1(-PAIRS_PER_PULSE) - PAIRS_PER_PULSE * math.exp(-PAIRS_PER_PULSE)) / (
-    REFERENCE_PERIOD_TICKS
-)
+_REFERENCE_PUMP = two_or_more(PAIRS_PER_PULSE) / REFERENCE_PERIOD_TICKS
 
 
 class Axis(Protocol):

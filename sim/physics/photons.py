@@ -32,11 +32,13 @@ def pairs_per_pulse(light: Light) -> float:
     return PAIRS_PER_PULSE * light.relative_energy * light.excitation_coupling if light.emitting else 0.0
 
 
+def two_or_more(mean: float) -> float:
+    """Probability that a pulse of `mean` pairs makes two or more."""
+    return -math.expm1(-mean) - mean * math.exp(-mean)
+
+
 def pump_scale(light: Light) -> float:
     """Rate of pulses with two pairs or more, over that at 30 nW and 2.5 MHz."""
-
-    def two_or_more(mean: float) -> float:
-        return -math.expm1(-mean) - mean * math.exp(-mean)
 
     per_pulse = two_or_more(pairs_per_pulse(light)) / two_or_more(PAIRS_PER_PULSE)
     return per_pulse * REFERENCE_PERIOD_TICKS / light.period_ticks

@@ -33,7 +33,9 @@ _CODE = (
     "_response_problem",
     "_response_spread",
     "_response_taps",
+    "dimer_ensemble",
     "dimer_states",
+    "reference_response",
     "response_cubes",
     "response_engine",
 )

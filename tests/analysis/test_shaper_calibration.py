@@ -10,8 +10,7 @@ from qdlab.analysis.twodes.shaper_calibration import (
     line_centre,
     residual_phase,
 )
-
-W = 2e-5 * np.pi * 2.99792458
+from qdlab.analysis.twodes.units import W
 
 
 def planted_phase(x, turns):

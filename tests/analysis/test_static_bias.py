@@ -52,12 +52,10 @@ def test_steps_that_never_cross_the_threshold_are_placed_by_the_clock():
     assert {hold.source for hold in align_holds([steps], *marks(0.0), WIRING)} == {"clock"}
 
 
-@pytest.mark.parametrize("auger", [0.0, 0.08, 0.5, 2.0])
+@pytest.mark.parametrize("auger", [0.08, 0.5, 2.0])
 def test_the_charge_number_inverts_the_scaling_laws(auger):
     for n in (1, 2, 3.5, 12):
         enhancement, drop = 1 / lifetime_ratio(n, auger), 1 / intensity_ratio(n, auger)
-        if auger == 0.0:
-            continue  # the intensity then says nothing about the charge
         found = charge_number(Ratio(enhancement, 0.0), Ratio(drop, 0.0), Ratio(auger, 0.0))
         assert found.from_lifetime.value == pytest.approx(n - 1, abs=1e-9)
         assert found.from_intensity.value == pytest.approx(n - 1, abs=1e-9)

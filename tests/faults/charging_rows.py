@@ -232,6 +232,6 @@ CHARGING = (
     Row("e545_axis_stuck", "scan", "failed", 1, _TOUCHES, SAFE, IMAGE, 1.0),
     Row("e545_servo_trips", "scan", "failed", 1, _TOUCHES, SAFE, IMAGE, 1.0),
     Row("e545_link_dropped", "scan", "failed", 1, _UNSURE, SCANS_ON, "image", 0.5),
-    Row("e545_link_back", "scan", "failed", 1, _UNSURE, SCANS_ON, "image", 0.5),
+    Row("e545_link_back", "scan", "failed", 1, _BROKE, SAFE, "image", 0.5),
     Row("e545_late_reply", "scan", "finished", 0, "", SAFE, IMAGE, 3.0),
 )

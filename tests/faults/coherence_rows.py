@@ -32,7 +32,7 @@ COHERENCE = (
     ),
     driver("esp_held_elsewhere", "ESP30x stage", "LinkHeldError", _HELD, "0 of 5 delays"),
     driver("esp_link_dropped", "ESP30x stage", "LinkDroppedError", _BROKE, "0 of 5 delays", "CARRIAGE MOVES"),
-    driver("esp_link_back", "ESP30x stage", "LinkDroppedError", _BROKE, "0 of 5 delays", "CARRIAGE MOVES"),
+    driver("esp_link_back", "ESP30x stage", "LinkDroppedError", _BROKE, "0 of 5 delays"),
     driver(
         "esp_garbage",
         "ESP30x stage",
@@ -98,14 +98,7 @@ COHERENCE = (
         "0 of 5 delays",
         "CARRIAGE MOVES",
     ),
-    driver(
-        "pi_linear_link_back",
-        "PI linear stage",
-        "LinkDroppedError",
-        _BROKE,
-        "0 of 5 delays",
-        "CARRIAGE MOVES",
-    ),
+    driver("pi_linear_link_back", "PI linear stage", "LinkDroppedError", _BROKE, "0 of 5 delays"),
     driver(
         "pi_linear_garbage",
         "PI linear stage",

@@ -289,7 +289,7 @@ def _light(bench: CoherenceBench) -> tuple[float, float, float, float]:
 
 RUNS: dict[str, Callable[[str, Path], Seen]] = {
     "voltammetry": charging_run("cv_flid", "hold_s=2", "cycles=1", "scan_rate_v_s=1"),
-    "scan": charging_run("confocal_scan", "pixels_x=16", "pixels_y=32"),
+    "scan": charging_run("confocal_scan", "pixels_x=16", "pixels_y=64"),
     "ESP30x stage": delay_stage("esp"),
     "PI linear stage": delay_stage("pi_linear"),
     "spectrometer": spectrometer,

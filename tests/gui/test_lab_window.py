@@ -8,6 +8,7 @@ from qtpy import QtCore, QtGui, QtWidgets
 from qdlab.formats.run_file import read_run_file
 from qdlab.gui import theme
 from qdlab.gui.defects import Defects
+from qdlab.gui.dialogs import ask_yes, open_file, save_file
 from qdlab.gui.lab_window import CLOSE_QUESTION
 from qdlab.gui.run_queue import State
 from qdlab.procedures.config import locate
@@ -122,6 +123,54 @@ def test_the_keys_of_the_red_stop_do_what_the_button_does(lab, qtbot, monkeypatc
         qtbot.keyClick(window, key)
         assert window.queue.held, number
         assert window.message.text.startswith("RED STOP: everything is off")
+
+
+def _ask(window):
+    window.asker._show("Is the key on?")
+
+
+def _tell_a_defect(window):
+    Defects(window)._show("ZeroDivisionError: planted", "details")
+
+
+DIALOGS = {
+    "close": lambda window: window._ask_to_close(),
+    "asker": _ask,
+    "defect": _tell_a_defect,
+    "folder": lambda window: window.options.choose_folder(),
+    "yes": lambda window: ask_yes(window, "yes", "Shall I?", lambda: None),
+    "open": lambda window: open_file(window, "Open", "", "*", window.open_path),
+    "save": lambda window: save_file(window, "Save", Path("a.toml"), "*.toml", window.save_experiment),
+}
+
+
+@pytest.mark.parametrize("name", DIALOGS)
+def test_the_red_stop_works_while_a_question_is_open(lab, qtbot, name):
+    window = lab()
+    DIALOGS[name](window)
+    [dialog] = window.findChildren(QtWidgets.QDialog)
+    assert dialog.isVisible()
+    assert QtWidgets.QApplication.activeModalWidget() is None
+    qtbot.mousePress(window.stop_button, QtCore.Qt.LeftButton)
+    assert window.queue.held
+    window.queue.hold(False)
+    if name != "asker":  # a red stop answers the instrument's question
+        qtbot.keyClick(dialog, QtCore.Qt.Key_F12)
+        assert window.queue.held
+        dialog.close()
+
+
+def test_saving_over_a_file_asks_first(lab, qtbot, tmp_path):
+    window, there = lab(), tmp_path / "there.toml"
+    there.write_text("mine")
+    saved = []
+    save_file(window, "Save", there, "*.toml", saved.append)
+    window.findChild(QtWidgets.QFileDialog).accept()
+    [box] = window.findChildren(QtWidgets.QMessageBox)
+    assert str(there) in box.text()
+    assert not saved
+    qtbot.mouseClick(box.button(QtWidgets.QMessageBox.Yes), QtCore.Qt.LeftButton)
+    assert saved == [there]
 
 
 def test_a_paused_run_says_so_in_the_queue_and_goes_on(lab, qtbot):

@@ -201,7 +201,7 @@ def test_what_a_dead_run_left_is_recovered(runs, qtbot, left_behind):
     qtbot.waitUntil(lambda: paths["part"] in panel.model.paths, timeout=LIMIT_MS)
     panel.select(paths["part"])
     assert panel.recover_button.isVisible()
-    panel.recover_selected()
+    panel.recover_run(panel.selected[0])
     recovered = paths["part"].with_suffix(".h5")
     qtbot.waitUntil(lambda: recovered in panel.model.paths, timeout=LIMIT_MS)
     entry = by_path(panel.model.entries)[recovered]
@@ -227,7 +227,7 @@ def test_a_run_is_exported_in_every_form(panel, runs, qtbot, tmp_path, export):
     with qtbot.waitSignal(
         panel.told, check_params_cb=lambda told: told == f"written: {out}", timeout=LIMIT_MS
     ):
-        panel.export_selected(export, out)
+        panel.export_run(panel.selected[0], export, out)
     if export.suffix:
         assert out.stat().st_size > 1000
     else:
@@ -247,7 +247,7 @@ def test_an_export_that_would_overwrite_data_is_refused_with_its_reason(panel, r
     out = tmp_path / "there.ptu"
     out.write_text("mine")
     with qtbot.waitSignal(panel.refused, timeout=LIMIT_MS) as refused:
-        panel.export_selected(EXPORTS[2], out)
+        panel.export_run(panel.selected[0], EXPORTS[2], out)
     assert "exists already" in refused.args[0]
     assert out.read_text() == "mine"
 

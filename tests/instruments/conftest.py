@@ -1,4 +1,4 @@
-"""A scripted CHI program for unit tests: it takes the macro apart by itself and writes plain results."""
+"""A stage of a module's rig, and a scripted CHI program: it writes plain results."""
 
 from __future__ import annotations
 
@@ -193,3 +193,10 @@ class ScriptedLauncher:
 @pytest.fixture
 def launcher() -> ScriptedLauncher:
     return ScriptedLauncher(SimulatedClock())
+
+
+@pytest.fixture
+def stage(rig):
+    """The stage of the module's own `rig`, connected."""
+    with rig.stage() as stage:
+        yield stage

@@ -15,11 +15,13 @@ from qdlab.instruments.pi.linear_stage import PILinearStage
 from qdlab.instruments.stage import NotOnTargetError
 from qdlab.sim.bench import Faults
 from qdlab.sim.clock import SimulatedClock
-from qdlab.sim.emulators.doors import EmulatedAdapter, serve_pty, serve_tcp
+from qdlab.sim.emulators.doors import EmulatedAdapter
 from qdlab.sim.emulators.esp30x import EspController
 from qdlab.sim.emulators.link_faults import LinkFaults
 from qdlab.sim.emulators.pi_linear import DaisyChain, LinearController
 from qdlab.sim.physics.linear_motion import Drive, LinearAxis
+
+from .rigs import behind
 
 LIMITS_FS = Limits(-1000.0, 4000.0)
 NOISE_FS = 0.02
@@ -66,23 +68,12 @@ def rig(request):
     """Every controller that carries a delay stage, behind every door, through every kind of link."""
     make, _, door = request.param.partition("-")
     rig = Rig(make)
-    if door == "in-process":
-        yield rig
-        return
     if door == "chain":
         other = LinearController(rig.clock, LinearAxis(seed=5, key=1))
         rig.controller = DaisyChain(rig.clock, {1: other, 2: rig.controller})
         rig.keywords["address"] = 2
-        door = "tcp"
-    with serve_tcp(rig.controller) if door == "tcp" else serve_pty(rig.controller) as opened:
-        rig.open_link = lambda: open_link(opened.address)
+    with behind(rig, "tcp" if door == "chain" else door) as rig:
         yield rig
-
-
-@pytest.fixture
-def stage(rig):
-    with rig.stage() as stage:
-        yield stage
 
 
 # ---- the contract, over every controller and link ----
@@ -282,7 +273,7 @@ def test_late_replies_delay_a_run_and_do_not_garble_it(make, prefix):
             assert stage.move_to(delay_fs, timeout_s=60.0) == pytest.approx(delay_fs, abs=NOISE_FS)
 
 
-@pytest.mark.parametrize(("make", "prefix"), [("pi", "pi_linear"), ("esp", "esp")])
+@MAKES
 def test_a_link_that_nobody_serves_is_named(make, prefix):
     rig = Rig(make)
     rig.open_link = lambda: open_link("tcp://127.0.0.1:1")

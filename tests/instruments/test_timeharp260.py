@@ -1,11 +1,13 @@
 """The TimeHarp 260 driver over the emulated library, and its drain over a compiled one."""
 
 import ctypes
+import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ from qdlab.instruments.photon_counter import (
     TttrMode,
 )
 from qdlab.instruments.picoquant import TimeHarp260, th260lib
-from qdlab.instruments.picoquant.drain import FifoDrain
+from qdlab.instruments.picoquant.drain import DEFAULT_BUFFER_WORDS, FifoDrain
 from qdlab.instruments.picoquant.th260lib import Feature
 from qdlab.sim.bench import Bench, Comparator, Faults
 from qdlab.sim.clock import SimulatedClock
@@ -514,3 +516,19 @@ def test_nothing_in_the_process_keeps_the_drain_from_the_fifo(stand_in):
     assert len(words) > 500 * 20
     rest = drain.take()
     np.testing.assert_array_equal(np.append(words, rest), np.arange(len(words) + len(rest)))
+
+
+def resident_bytes():
+    """Memory that this process has of its own, without the files that it has mapped."""
+    _, resident, shared, *_ = map(int, Path("/proc/self/statm").read_text().split())
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the resident set is read from /proc")
+def test_the_buffer_has_all_its_memory_before_the_first_word_so_that_a_long_run_takes_no_more():
+    library = EmulatedTh260Lib(make_bench())
+    FifoDrain(library, 0, 2, buffer_words=MIN_BUFFER)  # compiles
+    before = resident_bytes()
+    drain = FifoDrain(library, 0, 2)
+    assert resident_bytes() - before > 0.95 * 4 * DEFAULT_BUFFER_WORDS
+    assert len(drain.take()) == 0

@@ -9,7 +9,6 @@ from qdlab.sim.physics.dimer_dot import (
     bright_splitting_cm,
     electron_energy_ev,
     exchange_cm,
-    extinction_per_molar_cm,
     fine_structure_cm,
     fine_structure_strength,
     label_dipoles,
@@ -53,7 +52,6 @@ def test_sizing_curve_forwards_and_backwards():
     np.testing.assert_allclose(peaks, [18631.2, 18249.3, 17938.9], atol=0.06)
     assert (sizing_peak_cm(3.05) - sizing_peak_cm(2.95)) / 0.1 == pytest.approx(-1710, abs=2)
     assert float(sizing_diameter_nm(1e7 / peaks[0])) == pytest.approx(2.8, abs=1e-9)
-    assert float(extinction_per_molar_cm(1.0)) == 5857
     with pytest.raises(ValueError, match="sign"):
         sizing_peak_cm(12.0)
 
@@ -161,12 +159,10 @@ def test_states_links_and_pathways_are_counted_once():
     np.testing.assert_array_equal(LINKS.pair[ESA_PATHWAYS.link_i], ESA_PATHWAYS.pair)
 
 
-def test_esa_strength_is_the_product_of_four_dipoles():
+def test_a_dense_system_has_the_transitions_of_the_links_and_no_other():
     ensemble = quasi_homodimers(3.0, 0.09, 3, seed=5)
     system = ensemble.system(2)
-    i, j, pair = ESA_PATHWAYS[:3]
-    product = system.dipole[i] * system.dipole[j] * system.pair_dipole[i, pair] * system.pair_dipole[j, pair]
-    np.testing.assert_allclose(ensemble.esa_strength()[2], product)
+    np.testing.assert_array_equal(system.pair_dipole[LINKS.exciton, LINKS.pair], ensemble.pair_dipole[2])
     assert np.count_nonzero(system.pair_dipole) == 496
 
 

@@ -20,28 +20,52 @@ DELAYS = [(60.0, 80.0, 50.0), (90.0, 150.0, 70.0), (75.0, 400.0, 45.0)]
 """In fs; pulses of 8 fs do not overlap."""
 LABELS_15 = ("Ll perp", "Lh perp")
 LABELS_45 = ("Ll perp", "Ll par", "Lh perp", "H perp")
+COS_THETA = (0.0, 0.3, 0.6, 0.8, 0.95)
+"""Orientations: all dipoles of the 15 states are proportional to sin theta."""
+TARGET = 3e-6
+"""Of the difference at a field of 1e-3."""
+MEETING_TARGET = {
+    "rephasing": {0.6, 0.8, 0.95},
+    "nonrephasing": {0.6, 0.8, 0.95},
+    "double_quantum": {0.8, 0.95},
+}
 
 
-def dimer(labels) -> tuple[LevelSystem, Conditions]:
-    system = coupled_dimers([[3.1, 2.9]], [0.8]).system(0, labels)
+def dimer(labels, cos_theta: float = 0.8) -> tuple[LevelSystem, Conditions]:
+    system = coupled_dimers([[3.1, 2.9]], [cos_theta]).system(0, labels)
     return system, Conditions(rates_per_fs=Relaxation().matrix(labels))
 
 
-def weak_field_difference(labels, signal: str, strength: float, delays=DELAYS) -> float:
-    """Largest difference of projected and explicit signal, relative to the largest signal."""
-    system, on = dimer(labels)
+def difference_and_excited(
+    labels, signal: str, strength: float, delays=DELAYS, cos_theta: float = 0.8
+) -> tuple[float, float]:
+    """Largest difference of projected and explicit signal, relative to the largest signal; share excited."""
+    system, on = dimer(labels, cos_theta)
     oracle = ShapedPulseOracle(system, strength, on)
     explicit = getattr(reference_response, signal)
     expected = np.array([explicit(system, *at, on).total.item() for at in delays])
     found = np.array([oracle.projected(signal, *at) for at in delays])
-    return float(np.max(np.abs(found - expected)) / np.max(np.abs(expected)))
+    difference = np.max(np.abs(found - expected)) / np.max(np.abs(expected))
+    return float(difference), float(1 - abs(oracle.pulse[0, 0]) ** 2)
 
 
 @pytest.mark.parametrize("signal", ORDERS)
-def test_differences_from_the_response_fall_as_the_field_squared(signal):
-    strong, weak = (weak_field_difference(LABELS_15, signal, strength) for strength in (1e-2, 1e-3))
-    assert weak <= 3e-6
-    assert strong / weak == pytest.approx(100, rel=0.02)
+def test_differences_from_the_response_are_two_more_interactions(signal):
+    """They are proportional to the field squared and, whatever the orientation, to the share excited.
+
+    What both laws leave out is four more interactions, smaller again by a few times that share. So the
+    target of 3e-6 at a field of 1e-3 is a matter of the orientation. Cos theta = 0.8 and 0.95 meet it; 0.6
+    meets it in the rephasing and the nonrephasing signal, not in the double-quantum one (3.4e-6); 0.3 and 0
+    meet it in none (3.1e-6 to 5.2e-6).
+    """
+    strong = {c: difference_and_excited(LABELS_15, signal, 1e-2, cos_theta=c) for c in COS_THETA}
+    weak = {c: difference_and_excited(LABELS_15, signal, 1e-3, cos_theta=c) for c in COS_THETA}
+    per_share = weak[0.0][0] / weak[0.0][1]
+    for c in COS_THETA:
+        (difference, share), (weak_difference, _) = strong[c], weak[c]
+        assert difference / weak_difference == pytest.approx(100, rel=5 * share)
+        assert difference / share == pytest.approx(per_share, rel=5 * share)
+    assert {c for c in COS_THETA if weak[c][0] <= TARGET} == MEETING_TARGET[signal]
 
 
 @pytest.mark.parametrize("signal", ORDERS)
@@ -57,10 +81,9 @@ def test_a_whole_dimer_of_153_states_differs_by_no_more_than_its_excitation_allo
 
 def assert_difference_is_excitation(labels, signal: str):
     """Two more interactions change a signal by a few times the share that a pulse excites."""
-    system, on = dimer(labels)
-    excited = 1 - abs(ShapedPulseOracle(system, 1e-2, on).pulse[0, 0]) ** 2
-    assert weak_field_difference(labels, signal, 1e-2, DELAYS[:1]) < 5 * excited
-    assert weak_field_difference(labels, signal, 1e-3, DELAYS[:1]) < 5 * excited / 100
+    for strength in (1e-2, 1e-3):
+        difference, excited = difference_and_excited(labels, signal, strength, DELAYS[:1])
+        assert difference < 5 * excited
 
 
 def cycling_error(signal: str, strength: float, steps: int) -> float:
