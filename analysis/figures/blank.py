@@ -46,8 +46,9 @@ def _decay(axes: Axes, result: BlankResult) -> None:
         shown = (centres_ns > zero_ns + _SHOWN_NS[0]) & (centres_ns < zero_ns + _SHOWN_NS[1])
         counts = np.where(fit.counts > 0, fit.counts / widths_ns, np.nan)
         axes.semilogy(centres_ns[shown], counts[shown], ".", ms=3, color=TRACE_COLOUR, label="laser on")
-        axes.semilogy(
-            centres_ns[shown], (fit.model / widths_ns)[shown], lw=1.2, color=BIAS_COLOUR,
+        axes.stairs(
+            (fit.model / widths_ns)[shown], np.append(fit.edges_ns[:-1][shown], fit.edges_ns[1:][shown][-1:]),
+            baseline=None, lw=1.2, color=BIAS_COLOUR,
             label=f"{fit.lifetime_ns.value:.2f} ns behind {fit.irf_fwhm_ns.value:.2f} ns (FWHM)",
         )  # fmt: skip
         axes.axvline(zero_ns, lw=0.8, ls="--", color="grey", label=f"time zero, {zero_ns:.3f} ns")

@@ -18,6 +18,7 @@ from .style import BIAS_COLOUR, TRACE_COLOUR, name_axes, new_figure
 IMAGE_MAP = "inferno"
 MARK_COLOUR, SINGLE_COLOUR = "#35a7dd", "#2fb84f"
 _CIRCLE_UM = 0.25
+_CHARGING = {True: "charges", False: "does not charge", None: "not known"}
 
 
 def draw_confocal(path: Path, image: ScanImage, spots: Sequence[Spot], *, title: str, status: str) -> None:
@@ -26,12 +27,12 @@ def draw_confocal(path: Path, image: ScanImage, spots: Sequence[Spot], *, title:
     figure = new_figure((9.0, float(np.clip(9.0 * height / width + 1.2, 3.2, 11.0))))
     axes = figure.subplots()
     shown = image_panel(axes, image)
-    figure.colorbar(shown, ax=axes, label="intensity (kc/s)", shrink=0.9)
+    figure.colorbar(shown, ax=axes, label="intensity (kc/s)", shrink=0.9, aspect=35, pad=0.02)
     for k, spot in enumerate(spots, start=1):
         mark(axes, spot.fast_um, spot.slow_um, str(k))
     ended = "" if status == "finished" else f" – run {status}"
     found = f"{len(spots)} spots" if len(spots) != 1 else "1 spot"
-    name_axes(axes, "x (um)", "y (um)", f"{title}{ended}: {found}")
+    name_axes(axes, "x (µm)", "y (µm)", f"{title}{ended}: {found}")
     figure.savefig(path)
 
 
@@ -40,10 +41,10 @@ def draw_dots(
 ) -> None:
     """Draw the field with its dots, single ones in green, the chosen one filled, and rate against g2(0)."""
     height, width = _extent(image)
-    figure = new_figure((13.0, float(np.clip(8.5 * height / width + 1.2, 4.0, 11.0))))
-    field, scatter = figure.subplots(1, 2, width_ratios=(2.4, 1))
+    figure = new_figure((13.0, float(np.clip(7.0 * height / width + 1.0, 4.0, 10.0))))
+    field, scatter = figure.subplots(1, 2, width_ratios=(1.9, 1))
     shown = image_panel(field, image)
-    figure.colorbar(shown, ax=field, label="intensity (kc/s)", shrink=0.9)
+    figure.colorbar(shown, ax=field, label="intensity (kc/s)", shrink=0.9, aspect=35, pad=0.02)
     for k, dot in enumerate(dots):
         name = f"{k + 1}" + (" chosen" if k == chosen else "")
         mark(
@@ -54,7 +55,7 @@ def draw_dots(
             SINGLE_COLOUR if dot.single else MARK_COLOUR,
         )
     ended = "" if status == "finished" else f" – run {status}"
-    name_axes(field, "x (um)", "y (um)", f"{title}{ended}: {len(dots)} dots")
+    name_axes(field, "x (µm)", "y (µm)", f"{title}{ended}: {len(dots)} dots")
     for k, dot in enumerate(dots):
         if dot.g2 is None:
             continue
@@ -88,17 +89,22 @@ def draw_survey(
     figure = new_figure((13.5, float(np.clip(6.0 * height / width + 1.0, 4.2, 10.0))))
     field, lifetimes = figure.subplots(1, 2, width_ratios=(1.15, 1))
     shown = image_panel(field, image)
-    figure.colorbar(shown, ax=field, label="intensity (kc/s)", shrink=0.9)
+    figure.colorbar(shown, ax=field, label="intensity (kc/s)", shrink=0.9, aspect=35, pad=0.02)
     for k, dot in enumerate(dots):
         colour = _charging_colour(curves[k].charges) if k in curves else MARK_COLOUR
         mark(field, float(dot.position_um[0]), float(dot.position_um[1]), str(k + 1), colour)
     ended = "" if status == "finished" else f" – run {status}"
-    name_axes(field, "x (um)", "y (um)", f"{title}{ended}")
+    name_axes(field, "x (µm)", "y (µm)", f"{title}{ended}")
     for curve in curves.values():
         colour = _charging_colour(curve.charges)
         lifetimes.errorbar(
             curve.potential_v, curve.lifetime_ns, curve.lifetime_err_ns, fmt=".-", lw=1, ms=5, color=colour
         )
+    kinds = {curve.charges for curve in curves.values()}
+    for charges, text in _CHARGING.items():
+        if charges in kinds:
+            lifetimes.plot([], [], ".-", color=_charging_colour(charges), label=text)
+    lifetimes.legend(frameon=False, loc="lower right")
     lifetimes.set_yscale("log")
     charging = sum(bool(curve.charges) for curve in curves.values())
     name_axes(
@@ -127,14 +133,17 @@ def image_panel(axes: Axes, image: ScanImage) -> AxesImage:
 
 
 def mark(axes: Axes, x_um: float, y_um: float, text: str, colour: str = MARK_COLOUR) -> None:
-    """Put a circle with a name about a spot."""
+    """Put a circle with a name about a spot; the name stands where there is room in the field."""
     angle = np.linspace(0, 2 * np.pi, 60)
     axes.plot(x_um + _CIRCLE_UM * np.cos(angle), y_um + _CIRCLE_UM * np.sin(angle), lw=1.2, color=colour)
+    right, top = axes.get_xlim()[1] - x_um > 4 * _CIRCLE_UM, axes.get_ylim()[1] - y_um > 2 * _CIRCLE_UM
     axes.annotate(
         text,
-        (x_um + _CIRCLE_UM * 0.75, y_um + _CIRCLE_UM * 0.75),
+        (x_um + _CIRCLE_UM * (0.75 if right else -0.75), y_um + _CIRCLE_UM * (0.75 if top else -0.75)),
         color=colour,
         fontsize=9,
+        ha="left" if right else "right",
+        va="bottom" if top else "top",
         annotation_clip=True,
     )
 

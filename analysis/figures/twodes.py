@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import SubFigure
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from ..twodes.coherences import BeatingMap, Coherences
 from ..twodes.spectra import Maps
@@ -17,6 +18,8 @@ from .style import TRACE_COLOUR, name_axes, new_figure
 MAP_COLOURS, BEAT_COLOURS = "RdBu_r", "magma"
 TRACE_COLOURS = ("#1f77b4", "#d35400", "#2a8f4f", "#8e44ad", "#555555")
 CONTOURS = [level for level in np.linspace(-0.9, 0.9, 10) if abs(level) > 0.15]
+SMOOTHED_CM = 40.0
+"""Standard deviation of the Gaussian that smooths what contours are drawn of."""
 SHOWN_T2_FS = 100.0
 """The maps are shown at the first t2 after this, once the coherences between the branches are gone."""
 
@@ -56,11 +59,12 @@ def _maps(figure: SubFigure, maps: Maps) -> None:
 
 
 def draw_signed_map(axes: Axes, maps: Maps, values: NDArray[np.floating], title: str) -> QuadMesh:
-    """Draw a map with signs, scaled to its own largest value."""
+    """Draw a map with signs, scaled to its own largest value; the contours smooth the noise."""
     scaled = values.T / (float(np.abs(values).max()) or 1.0)
     x, y = maps.w1_cm / 1e3, maps.w3_cm / 1e3
     mesh = axes.pcolormesh(x, y, scaled, cmap=MAP_COLOURS, vmin=-1, vmax=1, rasterized=True)
-    axes.contour(x, y, scaled, levels=CONTOURS, colors="k", linewidths=0.4)
+    smooth = gaussian_filter(scaled, [SMOOTHED_CM / 1e3 / float(np.diff(axis).mean()) for axis in (y, x)])
+    axes.contour(x, y, smooth, levels=CONTOURS, colors="k", linewidths=0.4)
     _diagonal(axes, maps, title)
     return mesh
 
@@ -89,7 +93,11 @@ def _traces(figure: SubFigure, coherences: Coherences) -> None:
         label = f"{trace.w1_cm:.0f}, {trace.w3_cm:.0f}"
         above.plot(trace.t2_fs, trace.signal.real, lw=1.2, color=colour, label=label)
         below.plot(trace.spectrum.w2_cm, np.abs(trace.spectrum.spectrum), lw=1.2, color=colour)
-    above.legend(fontsize=7, frameon=False, title="ω1, ω3 (cm⁻¹)", title_fontsize=7, loc="upper right")
+    low, high = above.get_ylim()
+    above.set_ylim(low, high + 0.3 * (high - low))
+    above.legend(
+        fontsize=7, frameon=False, title="ω1, ω3 (cm⁻¹)", title_fontsize=7, loc="upper right", ncols=3
+    )
     name_axes(above, "t2 (fs)", "Re R (arb. units)", "rephasing traces")
     for beat in coherences.fit.beats:
         below.axvline(beat.w2_cm.value, lw=0.8, ls=":", color=TRACE_COLOUR)
