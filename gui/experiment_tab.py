@@ -19,6 +19,7 @@ class ExperimentTab(QtWidgets.QWidget):
 
     `look` and `digest` are called in a thread of their own and must touch no widget; all other methods are
     called in the GUI thread. A procedure and an analysis are of the classes that belong to the tab's `kinds`.
+    Methods that raise NotImplementedError must be written: Qt's metaclass leaves no room for abstract ones.
     """
 
     title: ClassVar[str] = ""

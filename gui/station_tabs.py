@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .experiment_tab import ExperimentTab
+
 if TYPE_CHECKING:
     from ..procedures.station import Station
-    from .experiment_tab import ExperimentTab
     from .lab_window import LabWindow
 
 
@@ -23,9 +24,10 @@ def show_tabs_of(window: LabWindow, name: str) -> None:
         station = Station.load(locate(name))
     except ConfigError:
         return
-    tabs = [window.tabs.widget(index) for index in range(window.tabs.count())]
-    fitting = [index for index, tab in enumerate(tabs) if fits(tab, station)]  # pyright: ignore[reportArgumentType]
-    for index in range(len(tabs)) if fitting else ():
+    count = window.tabs.count()
+    tabs = [(index, window.tabs.widget(index)) for index in range(count)]
+    fitting = [index for index, tab in tabs if isinstance(tab, ExperimentTab) and fits(tab, station)]
+    for index in range(count) if fitting else ():
         window.tabs.setTabVisible(index, index in fitting)
     if fitting and window.tabs.currentIndex() not in fitting:
         window.tabs.setCurrentIndex(fitting[0])

@@ -131,4 +131,4 @@ class SpectrumDetector(Device):
 
     def _set_shutter(self, is_open: bool) -> None:
         """Drive the shutter that `has_shutter` promises."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has a shutter: it must write _set_shutter()")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from ...analysis.twodes.spectra import Maps
 
 if TYPE_CHECKING:
     from ...procedures.twod_scan import TwoDScan
+
+T = TypeVar("T", bound=np.generic)
 
 FIRST_ROOM = 16
 """Maps that there is room for at first; the room doubles when it is full."""
@@ -52,19 +55,17 @@ class MapSeries:
         self._n += new
 
     def _grow(self, like: Maps, room: int) -> None:
-        def larger(old: NDArray[np.generic] | None, kind: NDArray[np.generic]) -> NDArray[np.generic]:
-            made = np.empty((room, *kind.shape[1:]), kind.dtype)
-            if old is not None:
-                made[: self._n] = old[: self._n]
+        def larger(part: NDArray[T]) -> NDArray[T]:
+            made = np.empty((room, *part.shape[1:]), part.dtype)
+            made[: self._n] = part[: self._n]
             return made
 
-        old = self._known
-        self._known = Maps(
-            larger(old and old.t2_fs, like.t2_fs),  # pyright: ignore[reportArgumentType]
-            like.w1_cm,
-            like.w3_cm,
-            larger(old and old.rephasing, like.rephasing),  # pyright: ignore[reportArgumentType]
-            larger(old and old.nonrephasing, like.nonrephasing),  # pyright: ignore[reportArgumentType]
+        known = self._known or like
+        self._known = replace(
+            like,
+            t2_fs=larger(known.t2_fs),
+            rephasing=larger(known.rephasing),
+            nonrephasing=larger(known.nonrephasing),
         )
 
     def _shown(self) -> Maps:
