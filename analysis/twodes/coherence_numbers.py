@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
+from scipy.stats import gmean
 
 from .coherences import (
     FIT_FROM_FS,
@@ -177,7 +178,8 @@ def noise_of(
     """Standard error by noise of each quoted number, and what noise adds to it, from `count` replicas.
 
     Maxima and dephasing times come out too large in noisy maps, by as much as adding that noise again makes
-    them still larger. `addresses` are those of the traces; None where there are too few t2 for beats.
+    them still larger. Of a dephasing time it is a factor, so that none becomes negative. `addresses` are
+    those of the traces; None where there are too few t2 for beats.
     """
     found: list[Numbers] = []
     for replica in replicas(maps, noise, count, seed=count):
@@ -185,9 +187,15 @@ def noise_of(
         if addresses is not None:
             numbers |= beating_numbers(replica) | fitted_numbers(replica, addresses, FIT_FROM_FS[:1])[0]
         found.append(numbers)
-    values = {name: np.array([each[name] for each in found]) for name in quoted}
-    error = {name: float(np.std(each, ddof=1)) * np.sqrt(1 + 1 / count) for name, each in values.items()}
-    return error, {name: float(each.mean() - quoted[name]) for name, each in values.items()}
+    error, bias = {}, {}
+    for name, value in quoted.items():
+        values = np.array([each[name] for each in found])
+        if name.endswith("dephasing_fs"):
+            spread, added = value * np.std(np.log(values), ddof=1), value - value**2 / gmean(values)
+        else:
+            spread, added = np.std(values, ddof=1), values.mean() - value
+        error[name], bias[name] = float(spread * np.sqrt(1 + 1 / count)), float(added)
+    return error, bias
 
 
 # ---- inside ----

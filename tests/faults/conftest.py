@@ -2,7 +2,7 @@ import pytest
 
 
 def pytest_addoption(parser):
-    parser.addoption("--write-page", action="store_true", help="write docs/fault_matrix.md from its table")
+    parser.addoption("--write-page", action="store_true", help="write the matrix into docs/reliability.md")
 
 
 @pytest.fixture

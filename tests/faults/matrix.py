@@ -1,6 +1,7 @@
 """The fault matrix: for every fault of every emulator what is run, how it ends, what is said, what is left.
 
-`test_matrix.py` runs every row and compares. docs/fault_matrix.md is this table; after a change write it with
+`test_matrix.py` runs every row and compares. The end of docs/reliability.md is this table; after a change
+write it with
 
     pytest tests/faults --write-page
 """
@@ -14,13 +15,14 @@ from qdlab.sim import coherence_bench, samples
 from .charging_rows import CHARGING
 from .coherence_rows import COHERENCE
 
-PAGE = Path(__file__).parents[2] / "docs" / "fault_matrix.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+HEADING = "## Every fault"
 ROWS = CHARGING + COHERENCE
 
-_HEAD = """# Fault matrix
+_HEAD = f"""{HEADING}
 
 What happens with each fault of the emulators switched on. `tests/faults` runs every row and compares. This
-page is written from the same table (`pytest tests/faults --write-page`); a test checks that it is current.
+section is written from the same table (`pytest tests/faults --write-page`); a test checks that it is current.
 
 - `voltammetry` and `scan` are short runs of `cv_flid` and `confocal_scan`, as `qdlab run` does them. The
   state of the rig is read from the bench when the run file is written. Where photons are in the file, they
@@ -36,7 +38,7 @@ page is written from the same table (`pytest tests/faults --write-page`); a test
 
 
 def page() -> str:
-    """The page, with what each fault does in the emulator's words."""
+    """The whole page: what people wrote, then the section, with what faults do in the emulators' words."""
     sentences = all_sentences()
     lines = []
     for row in ROWS:
@@ -45,7 +47,8 @@ def page() -> str:
         kept = "; ".join(filter(None, [photons, row.data])) or "none"
         cells = (f"`{row.fault}`", sentences[row.fault], row.run, row.ended, exit_status, row.says or "none")
         lines.append("| " + " | ".join([*cells, row.rig, kept]) + " |\n")
-    return _HEAD + "".join(lines)
+    written, _, _ = PAGE.read_text(encoding="utf-8").partition(HEADING)
+    return written + _HEAD + "".join(lines)
 
 
 def all_sentences() -> dict[str, str]:
