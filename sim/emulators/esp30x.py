@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..bench import Faults
 from ..clock import PS_PER_S, SimulatedClock
 from ..physics.linear_motion import LinearAxis
-from .link_faults import AFTER_PS, LinkFaults, link_fault_texts
+from .link_faults import AFTER_PS, BehindLink, LinkFaults, link_fault_texts
 from .pi_gcs import Reply
 
 FAULTS = {
@@ -52,7 +52,7 @@ class _Axis:
     right_mm: float = 1000.0
 
 
-class EspController:
+class EspController(BehindLink):
     """An ESP301 as it stands on the bench, with a rail on each of the axes named (1 to 3)."""
 
     def __init__(
@@ -68,16 +68,6 @@ class EspController:
         self._line = b""
 
     # ---- what doors use ----
-
-    @property
-    def held_elsewhere(self) -> bool:
-        """Whether another program holds the controller."""
-        return self._link.held_elsewhere
-
-    @property
-    def link_broken(self) -> bool:
-        """Whether the connection is broken."""
-        return self._link.link_broken
 
     def receive(self, data: bytes) -> list[Reply]:
         """Take bytes from the client; a line ends in CR and may hold several commands, separated by ;."""

@@ -109,3 +109,19 @@ class LinkFaults:
 def _shape(reply: bytes) -> bytes:
     """What is left of a reply without its numbers: by this, replies to different queries are told apart."""
     return re.sub(rb"[-+\d]+", b"", reply)
+
+
+class BehindLink:
+    """A controller whose link has `LinkFaults`, as doors see it."""
+
+    _link: LinkFaults
+
+    @property
+    def held_elsewhere(self) -> bool:
+        """Whether another program holds the controller."""
+        return self._link.held_elsewhere
+
+    @property
+    def link_broken(self) -> bool:
+        """Whether the connection is broken."""
+        return self._link.link_broken

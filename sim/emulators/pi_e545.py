@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..bench import Faults
 from ..clock import SimulatedClock
 from ..physics.piezo import PiezoStage
-from .link_faults import AFTER_PS, LinkFaults, line_fault_texts
+from .link_faults import AFTER_PS, BehindLink, LinkFaults, line_fault_texts
 from .pi_gcs import CommandError, Reply, command
 from .pi_waves import PiezoWaves
 
@@ -28,7 +28,7 @@ FAULTS = {
 """Name and what happens; active when the name is among the bench's faults."""
 
 
-class E545Controller(PiezoWaves):
+class E545Controller(BehindLink, PiezoWaves):
     """An E-545 as it stands on the bench; it moves the axes of a `PiezoStage`."""
 
     def __init__(
@@ -49,16 +49,6 @@ class E545Controller(PiezoWaves):
         if "e545_wrong_controller" in self._faults:
             return "(c)2011-2021 Physik Instrumente (PI) GmbH & Co. KG, C-863.12, 0123456789, 1.3.2.2"
         return "Physik Instrumente, E-517, 0123456789, V01.243"
-
-    @property
-    def held_elsewhere(self) -> bool:
-        """Whether another program holds the controller."""
-        return self._link.held_elsewhere
-
-    @property
-    def link_broken(self) -> bool:
-        """Whether the connection is broken."""
-        return self._link.link_broken
 
     def receive(self, data: bytes) -> list[Reply]:
         """Take bytes from the client, unless the connection is broken."""

@@ -9,7 +9,7 @@ from ...instruments.pi import gcs_errors
 from ..bench import Faults
 from ..clock import PS_PER_S, SimulatedClock
 from ..physics.linear_motion import LinearAxis
-from .link_faults import AFTER_PS, LinkFaults, link_fault_texts
+from .link_faults import AFTER_PS, BehindLink, LinkFaults, link_fault_texts
 from .pi_gcs import CommandError, GcsController, Reply, command, to_float, to_int
 
 FAULTS = {
@@ -32,7 +32,7 @@ _TOP_SPEED_MM_S = 50.0
 _ABRUPT = 20.0  # how much harder STP brakes than HLT
 
 
-class LinearController(GcsController):
+class LinearController(BehindLink, GcsController):
     """A C-863 as it stands on the bench; at power-on its servo is off and its axis not referenced.
 
     It counts from where the axis was at power-on, and after referencing from the lower end of the travel.
@@ -63,16 +63,6 @@ class LinearController(GcsController):
         if self._link.on("wrong_controller"):
             return "Physik Instrumente, E-517, 0123456789, V01.243"
         return "(c)2011-2021 Physik Instrumente (PI) GmbH & Co. KG, C-863.12, 0123456789, 1.3.2.2"
-
-    @property
-    def held_elsewhere(self) -> bool:
-        """Whether another program holds the controller."""
-        return self._link.held_elsewhere
-
-    @property
-    def link_broken(self) -> bool:
-        """Whether the connection is broken."""
-        return self._link.link_broken
 
     def receive(self, data: bytes) -> list[Reply]:
         """Take bytes from the client, unless the connection is broken."""
