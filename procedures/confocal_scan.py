@@ -45,8 +45,8 @@ class ConfocalScan(FieldProcedure):
         return self.photon_plan(
             rig,
             self.frames * one_s + 1.0,
-            f"{self.pixels_x} x {self.pixels_y} pixels of {self.pixel_um:g} um about "
-            f"({self.x_um:g}, {self.y_um:g}, {self.z_um:g}) um, {self.dwell_s * 1e3:g} ms each, {how}",
+            f"{self.pixels_x} x {self.pixels_y} pixels of {self.pixel_um:g} µm about "
+            f"({self.x_um:g}, {self.y_um:g}, {self.z_um:g}) µm, {self.dwell_s * 1e3:g} ms each, {how}",
             spot_s=self.frames * self.dwell_s * max(1.0, (SPOT_UM / self.pixel_um) ** 2),
         )
 

@@ -43,8 +43,8 @@ class FindDots(FieldProcedure):
         return self.photon_plan(
             rig,
             duration_s,
-            f"dots in {self.pixels_x * self.pixel_um:g} x {self.pixels_y * self.pixel_um:g} um about "
-            f"({self.x_um:g}, {self.y_um:g}, {self.z_um:g}) um, {self.g2_s:g} s at each, about {dots}",
+            f"dots in {self.pixels_x * self.pixel_um:g} x {self.pixels_y * self.pixel_um:g} µm about "
+            f"({self.x_um:g}, {self.y_um:g}, {self.z_um:g}) µm, {self.g2_s:g} s at each, about {dots}",
             spot_s=self.g2_s + check_s(stage, FINDING_LINES),
         )
 

@@ -58,7 +58,7 @@ def draw_ensembles(path: Path, sizes: SizeMap, diagonals: Mapping[str, Diagonal]
         all_axes[-1].plot(axis / 1e3, along, color=colour, label=label)
     all_axes[-1].legend(fontsize=8, frameon=False, loc="upper right")
     all_axes[-1].set_ylim(top=1.3)
-    name_axes(all_axes[-1], "ω1 = ω3 (10³ cm⁻¹)", "rephasing signal / largest", "diagonal, measured")
+    name_axes(all_axes[-1], "ω1 = ω3 (10³ cm⁻¹)", "rephasing signal / largest", "diagonal, measured on the twin")
     figure.savefig(path)
 
 
@@ -96,7 +96,7 @@ def draw_traces(path: Path, samples: Mapping[str, Sequence[TraceAt]]) -> None:
 
 def _trace(axes: Axes, each: TraceAt, colour: str) -> None:
     trace, beats = each.trace, each.fit.beats
-    axes.plot(trace.t2_fs, trace.signal.real, ".", ms=3, color=colour, label="measured")
+    axes.plot(trace.t2_fs, trace.signal.real, ".", ms=3, color=colour, label="measured on the twin")
     axes.plot(trace.t2_fs, _clean(each).real, lw=0.9, color=TRACE_COLOUR, label="without instruments")
     fitted = each.fit.model(trace.t2_fs)
     axes.plot(trace.t2_fs, fitted.real, "--", lw=1.1, color=colour, label="fitted")

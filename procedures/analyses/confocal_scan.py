@@ -82,7 +82,7 @@ def print_spots(console: Console, spots: list[Spot]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in ("spot", "x (um)", "y (um)", "rate (kc/s)", "width (nm)"):
+    for column in ("spot", "x (µm)", "y (µm)", "rate (kc/s)", "width (nm)"):
         table.add_column(column, justify="right")
     for k, spot in enumerate(spots, start=1):
         table.add_row(

@@ -102,7 +102,7 @@ def print_dots(console: Console, dots: list[FoundDot]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in ("dot", "x (um)", "y (um)", "z (um)", "± (nm)", "rate (kc/s)", "g2(0)", ""):
+    for column in ("dot", "x (µm)", "y (µm)", "z (µm)", "± (nm)", "rate (kc/s)", "g2(0)", ""):
         table.add_column(column, justify="right")
     for k, dot in enumerate(dots, start=1):
         table.add_row(
