@@ -247,7 +247,14 @@ def instrument(dimers: int) -> None:
         again = timed(
             lambda: NonlinearSample.named("dimers_3.0_9", dimers=dimers, seed=3, cache_dir=Path(folder))
         )
+        shaken = timed(
+            lambda: NonlinearSample.named(
+                "dimers_3.0_9", dimers=dimers, seed=3, phonons=True, cache_dir=Path(folder)
+            ),
+            1,
+        )
         sample = NonlinearSample.named("dimers_3.0_9", dimers=dimers, seed=3, cache_dir=Path(folder))
+    print(f"with phonons: made in {shaken[0]:.1f} s wall, {shaken[1]:.1f} s processor")
     print(f"sample: made in {made[0]:.1f} s wall, {made[1]:.1f} s processor; read again in {again[0]:.2f} s")
     settings = [setting() for _ in range(1000)]
     sample.exact(*settings[0], PIXELS)

@@ -1,4 +1,4 @@
-"""How the instruments of a 2DES station are built: shapers, delay stages, spectrometers."""
+"""How the instruments of a 2DES station are built: shapers, delay stages, detectors."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from pydantic import Field, model_validator
 
 from ..instruments.base import Device, Limits
 from .drivers import SIMULATED, Driver, DriverTable, Surroundings
+from .errors import ConfigError
 
 if TYPE_CHECKING:
     from ..instruments.links import SharedLink
 
 # ---- liquid-crystal panel ----
 
+SLMSUITE = "slmsuite:"
+"""How a connection begins that goes through slmsuite to the software of a panel's maker."""
+
 
 class LcosTable(DriverTable):
-    """`[shaper]` with driver = "lcos"; connection is the screen's name or number."""
+    """`[shaper]` with driver = "lcos"; connection is the screen's name, its number, or slmsuite:CLASS."""
 
     rows: int = Field(gt=0, description="the panel's height")
     calibration: str = Field(
@@ -33,6 +37,15 @@ class LcosTable(DriverTable):
     grating_rows: int = Field(default=16, ge=4, description="period of the sawtooth, in rows")
     order: Literal[1, -1] = Field(default=1, description="the diffraction order that goes on")
     settle_s: float = Field(default=0.1, gt=0)
+    panel: dict[str, bool | int | float | str | tuple[int | float, ...]] = Field(
+        default={}, description="with slmsuite: what its class is made with, such as slm_number = 1"
+    )
+
+    @model_validator(mode="after")
+    def _panel_of_slmsuite(self) -> LcosTable:
+        if self.panel and not self.connection.startswith(SLMSUITE):
+            raise ValueError(f'panel goes with connection = "{SLMSUITE}MODULE.CLASS" only')
+        return self
 
 
 def _build_lcos(table: LcosTable, around: Surroundings) -> Device:
@@ -50,6 +63,13 @@ def _build_lcos(table: LcosTable, around: Surroundings) -> Device:
         screen = EmulatedScreen(around.coherence_bench(), panel=panel)
         if table.calibration == "exact":
             calibration = exact_calibration(screen.optics, panel, name=table.optics, on=table.optics_changed)
+    elif table.connection.startswith(SLMSUITE):
+        from ..instruments.shaper.slmsuite_screen import SlmsuiteScreen
+
+        try:
+            screen = SlmsuiteScreen(table.connection.removeprefix(SLMSUITE), table.panel)
+        except ValueError as error:
+            raise ConfigError(f"[shaper]: {error}") from None
     else:
         from ..instruments.shaper.second_monitor import SecondMonitor
 
@@ -241,8 +261,53 @@ def _build_ocean(table: OceanTable, around: Surroundings) -> Device:
     return NetworkSpectrometer(handle, clock=around.clock, model=table.model, shutter=table.shutter)
 
 
+# ---- lock-in amplifiers ----
+
+
+class LockinTable(DriverTable):
+    """`[point_detector]` with driver = "lockin"; connection is a VISA name or a serial port."""
+
+    model: Literal["SR830", "SR860", "DSP7225", "DSP7265"] = "SR830"
+    time_constant_s: float = Field(gt=0, description="of the output filter; one that the lock-in has")
+    settle_time_constants: float = Field(
+        default=7.0, gt=0, description="how many of them pass before each reading"
+    )
+
+    @model_validator(mode="after")
+    def _emulated(self) -> LockinTable:
+        if self.connection == SIMULATED and self.model != "SR830":
+            raise ValueError('only the model "SR830" is emulated')
+        return self
+
+
+def _build_lockin(table: LockinTable, around: Surroundings) -> Device:
+    from pymeasure.instruments import signalrecovery, srs
+
+    from ..instruments.lockin_detector import LockinDetector
+
+    kinds = {kind.__name__: kind for kind in (srs.SR830, srs.SR860, signalrecovery.DSP7225)}
+    kind = kinds.get(table.model, signalrecovery.DSP7265)
+    if table.connection == SIMULATED:
+        from ..sim.emulators.doors import EmulatedAdapter
+        from ..sim.emulators.sr830 import Sr830
+
+        link = partial(EmulatedAdapter, Sr830(around.coherence_bench()))
+    else:
+        from ..instruments.links import open_link
+
+        link = partial(open_link, table.connection)
+    return LockinDetector(
+        lambda: kind(link()),
+        clock=around.clock,
+        time_constant_s=table.time_constant_s,
+        settle_time_constants=table.settle_time_constants,
+        name=table.model,
+    )
+
+
 LCOS = Driver("shaper", LcosTable, _build_lcos)
 PI_LINEAR = Driver("delay", PiLinearTable, _build_pi_linear)
 ESP30X = Driver("delay", EspTable, _build_esp30x)
 OCEAN = Driver("detector", OceanTable, _build_ocean)
+LOCKIN = Driver("point_detector", LockinTable, _build_lockin)
 DAZZLER = Driver("shaper", DazzlerTable, _build_dazzler)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..instruments.base import Limits, NotConnectedError
+from ..instruments.base import Device, Limits, NotConnectedError
 from ..instruments.delay_stage import DelayStage
+from ..instruments.point_detector import PointDetector
 from ..instruments.pulse_shaper import BLANK, PulseShaper, PulseTrain
 from ..instruments.spectrum_detector import SpectrumDetector
 from ..instruments.stage import MotionError
@@ -180,10 +181,22 @@ class DetectorKeeper(Keeper[SpectrumDetector]):
         }
 
 
+class PointDetectorKeeper(Keeper[Device]):
+    """The point detector: a live reading."""
+
+    def read(self) -> tuple[Mapping[str, str], Mapping[str, Number]]:
+        """One reading, beside what was set."""
+        assert isinstance(self.device, PointDetector)
+        words, numbers = super().read()
+        value = complex(self.device.readings(1).value[0])
+        return words, {**numbers, "x_v": Number("X", value.real, "V"), "y_v": Number("Y", value.imag, "V")}
+
+
 COHERENCE_KEEPERS: dict[str, type[Keeper[Any]]] = {
     "shaper": ShaperKeeper,
     "delay": DelayKeeper,
     "gate": DelayKeeper,
     "detector": DetectorKeeper,
+    "point_detector": PointDetectorKeeper,
 }
 """Keepers by role."""

@@ -1,4 +1,4 @@
-"""What every 2DES experiment shares: shaper, delay stage and spectrometer, and frames of their settings."""
+"""What 2DES experiments share: shaper and delay stage, and with a spectrometer frames of their settings."""
 
 from __future__ import annotations
 
@@ -26,29 +26,15 @@ SEEN = 2.0
 """The pulses change the spectrum at least so many times as much as noise does."""
 
 
-class CoherenceProcedure(RigProcedure):
-    """A procedure with a pulse shaper, a delayed pulse 3, and spectra with a local oscillator."""
+class ShapedProcedure(RigProcedure):
+    """A procedure with pulses 1 and 2 from a shaper and a delayed pulse 3, whatever detects."""
 
-    needs = ("shaper", "delay", "detector")
+    needs = ("shaper", "delay")
 
-    integration_s: float = exact_float("Integration", units="s", default=0.008, minimum=1e-5, maximum=65.0)
-    averages: int = count("Frames per setting", default=2, minimum=1, maximum=10_000)
     rotating_frame: float = exact_float("Rotating frame g", default=1.0, minimum=0.0, maximum=1.0)
     carrier_cm: float = exact_float("Carrier", units="1/cm", default=18200.0, minimum=1000.0, maximum=1e5)
 
-    frames = 0
     _looked_s = 0.0
-
-    # ---- plans ----
-
-    def frame_s(self, rig: Rig) -> float:
-        """Time of one setting's frames, without what moves between them."""
-        return self.averages * (self.integration_s + rig.detector.readout_s)
-
-    def frames_plan(self, rig: Rig, settings: int, moves_s: float, sentence: str) -> Plan:
-        """The plan of so many settings, each with a new mask, and so many seconds of moves."""
-        duration_s = settings * (self.frame_s(rig) + rig.shaper.settle_s) + moves_s
-        return Plan(duration_s, settings * BYTES_PER_FRAME, 0, sentence)
 
     def pair(
         self, t1_fs: float, phases_rad: NDArray[np.floating] | tuple[float, float] = (0.0, 0.0)
@@ -61,6 +47,41 @@ class CoherenceProcedure(RigProcedure):
             carrier_cm=self.carrier_cm,
         )
 
+    def shape(self, train: PulseTrain) -> None:
+        """Let the shaper make these pulses, and wait until it does."""
+        self.rig.shaper.set_pulses(train)
+        self.rig.shaper.wait_settled()
+
+    def look_in(self, phase: str) -> None:
+        """Look at the rig now and then; raises AbortedError when the operator wants to stop."""
+        if self.rig.clock.now() - self._looked_s >= POLL_S:
+            self._looked_s = self.rig.clock.now()
+            self.look(phase)
+        if self.should_stop():
+            raise AbortedError("stopped by the operator")
+
+
+class CoherenceProcedure(ShapedProcedure):
+    """One that takes spectra with a local oscillator."""
+
+    needs = ("shaper", "delay", "detector")
+
+    integration_s: float = exact_float("Integration", units="s", default=0.008, minimum=1e-5, maximum=65.0)
+    averages: int = count("Frames per setting", default=2, minimum=1, maximum=10_000)
+
+    frames = 0
+
+    # ---- plans ----
+
+    def frame_s(self, rig: Rig) -> float:
+        """Time of one setting's frames, without what moves between them."""
+        return self.averages * (self.integration_s + rig.detector.readout_s)
+
+    def frames_plan(self, rig: Rig, settings: int, moves_s: float, sentence: str) -> Plan:
+        """The plan of so many settings, each with a new mask, and so many seconds of moves."""
+        duration_s = settings * (self.frame_s(rig) + rig.shaper.settle_s) + moves_s
+        return Plan(duration_s, settings * BYTES_PER_FRAME, 0, sentence)
+
     # ---- what experiments use ----
 
     def set_up(self) -> None:
@@ -72,8 +93,7 @@ class CoherenceProcedure(RigProcedure):
             self.note(f"dark counts: mean of {DARK_FRAMES} frames with the shutter closed")
         else:
             self.warn("the spectrometer has no shutter: no dark counts were taken off")
-        self.rig.shaper.set_pulses(BLANK)
-        self.rig.shaper.wait_settled()
+        self.shape(BLANK)
 
     def keep_band(self, lowest_cm: float, highest_cm: float, margin_cm: float) -> NDArray[np.bool_]:
         """Find the pixels of a band and a margin on both sides, and write their wavenumbers into the header.
@@ -92,8 +112,7 @@ class CoherenceProcedure(RigProcedure):
 
     def spectrum(self, train: PulseTrain, phase: str) -> NDArray[np.floating]:
         """Counts of one setting without dark, the mean of its frames, shape (pixels,)."""
-        self.rig.shaper.set_pulses(train)
-        self.rig.shaper.wait_settled()
+        self.shape(train)
         return self.expose(phase)
 
     def expose(self, phase: str) -> NDArray[np.floating]:
@@ -106,11 +125,7 @@ class CoherenceProcedure(RigProcedure):
                 "the spectrometer is saturated; take a shorter integration_s, or attenuate the local "
                 "oscillator"
             )
-        if self.rig.clock.now() - self._looked_s >= POLL_S:
-            self._looked_s = self.rig.clock.now()
-            self.look(phase)
-        if self.should_stop():
-            raise AbortedError("stopped by the operator")
+        self.look_in(phase)
         counts = frames.counts[0] if self.averages == 1 else frames.counts.mean(axis=0)
         return counts if detector.dark is None else counts - detector.dark
 

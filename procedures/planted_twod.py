@@ -28,7 +28,10 @@ class PlantedTwoD:
     def __init__(self, run: RunFile) -> None:
         simulation = run.header["station"]["simulation"]
         self._sample = NonlinearSample.named(
-            simulation["sample"], dimers=simulation["dimers"], seed=run.header["seed"]
+            simulation["sample"],
+            dimers=simulation["dimers"],
+            seed=run.header["seed"],
+            phonons=simulation.get("phonons", False),
         )
 
     def ensemble_numbers(self) -> dict[str, float]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..instruments.clock import Clock
     from ..instruments.delay_stage import DelayStage
     from ..instruments.photon_counter import PhotonCounter
+    from ..instruments.point_detector import PointDetector
     from ..instruments.potentiostat import Potentiostat
     from ..instruments.pulse_shaper import PulseShaper
     from ..instruments.pulsed_laser import PulsedLaser
@@ -25,7 +26,17 @@ if TYPE_CHECKING:
     from .station import Station
     from .station_tables import InterferometerTable
 
-ROLES = ("laser", "counter", "potentiostat", "stage", "shaper", "detector", "delay", "gate")
+ROLES = (
+    "laser",
+    "counter",
+    "potentiostat",
+    "stage",
+    "shaper",
+    "detector",
+    "point_detector",
+    "delay",
+    "gate",
+)
 """Instrument tables of a station, in the order in which they are made safe: light off first."""
 
 
@@ -38,6 +49,7 @@ class Rig:
     stage: Stage
     shaper: PulseShaper
     detector: SpectrumDetector
+    point_detector: PointDetector
     delay: DelayStage
     """The stage that delays pulse 3: t2."""
     gate: DelayStage

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 CHARGING_TABLES = ("laser", "counter", "potentiostat", "calibration")
 """What a station for photons needs."""
-COHERENCE_TABLES = ("shaper", "delay", "detector", "interferometer")
-"""What a station for 2DES needs."""
+COHERENCE_TABLES = ("shaper", "delay", "interferometer")
+"""What a station for 2DES needs, and one of the following."""
+DETECTION_TABLES = (("detector",), ("gate", "point_detector"))
+"""What detects at a station for 2DES: a spectrometer, or a point detector whose light is gated."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,10 @@ def open_rig(station: Station, **options: Any) -> Iterator[Rig]:
 
 def _complete(file: StationFile, path: Path) -> None:
     """Raise ConfigError when the file is neither a whole charging station nor a whole 2DES station."""
-    needed = COHERENCE_TABLES if file.shaper or file.detector else CHARGING_TABLES
+    needed: tuple[str, ...] = CHARGING_TABLES
+    if file.shaper or file.detector or file.point_detector:
+        scanned = file.point_detector is not None and file.detector is None
+        needed = COHERENCE_TABLES + DETECTION_TABLES[scanned]
     if missing := [name for name in needed if getattr(file, name) is None]:
         raise ConfigError(f"{path}: needs the table{'s' * (len(missing) > 1)} [{'], ['.join(missing)}]")
     if file.potentiostat is not None and not file.station.reference_electrode:
@@ -175,7 +180,7 @@ def _complete(file: StationFile, path: Path) -> None:
 
 
 def _simulation(file: StationFile, path: Path) -> BenchTable:
-    model: type[Table] = SimulationTable if file.detector is None else CoherenceSimulationTable
+    model: type[Table] = SimulationTable if file.interferometer is None else CoherenceSimulationTable
     simulation = validated(model, file.simulation or {}, where=f"{path} [simulation]")
     assert isinstance(simulation, BenchTable)
     return simulation
@@ -233,5 +238,6 @@ def _coherence_bench(
         speed=speed,
         faults=faults,
         dimers=simulation.dimers,
+        phonons=simulation.phonons,
         beams=Beams(lo_lead_fs=interferometer.lo_lead_fs),
     )

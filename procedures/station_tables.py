@@ -63,10 +63,17 @@ class CalibrationRunTable(Table):
 
 
 class InterferometerTable(Table):
-    """`[interferometer]`: how the local oscillator meets the signal on the spectrometer."""
+    """`[interferometer]`: how the local oscillator meets the signal on the detector."""
 
-    lo_lead_fs: float = Field(description="how long the local oscillator comes before pulse 3")
+    lo_lead_fs: float = Field(
+        description="how long the local oscillator comes before pulse 3, with the gate stage at zero"
+    )
     laser_centre_cm: float = Field(gt=0, description="centre of the laser's spectrum in cm-1")
+    laser_fwhm_cm: float | None = Field(
+        default=None,
+        gt=0,
+        description="full width at half maximum of its intensity in cm-1, needed where t3 is scanned",
+    )
 
 
 class BenchTable(Table):
@@ -100,6 +107,9 @@ class CoherenceSimulationTable(BenchTable):
         default="dimers_3.0_9", description="mean diameter in nm and dispersion in percent"
     )
     dimers: int = Field(default=4000, ge=1, le=100_000, description="how many dimers the ensemble has")
+    phonons: bool = Field(
+        default=False, description="whether excitons shake the dots: an optical and an acoustic vibration"
+    )
 
 
 class StationFile(Table):
@@ -114,6 +124,7 @@ class StationFile(Table):
     delay: dict[str, Any] | None = None
     gate: dict[str, Any] | None = None
     detector: dict[str, Any] | None = None
+    point_detector: dict[str, Any] | None = None
     markers: MarkersTable | None = None
     limits: LimitsTable | None = None
     calibration: dict[str, Any] | None = None

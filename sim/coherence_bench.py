@@ -45,7 +45,7 @@ _DELAY_DIGITS = 3  # an attosecond is 0.003 rad of the carrier
 _STILL_FS, _MOST_SLICES = 0.01, 16
 _DRIFT_S = (1733.0, 311.0, 47.0)
 _DRIFT_SHARES = (0.6, 0.3, 0.1)
-_KEPT_SPECTRA, _KEPT_WAVES, _KEPT_STATES, _KEPT_DETECTORS = 2048, 256, 256, 4
+_KEPT_SPECTRA, _KEPT_SIGNALS, _KEPT_WAVES, _KEPT_STATES, _KEPT_DETECTORS = 2048, 2048, 256, 256, 4
 _MEMORY, _MEMORY_SLICES = 16.0, 64  # how many time constants a filter looks back
 
 
@@ -311,10 +311,18 @@ class CoherenceBench:
             field += pixels.wave(-lead_fs)
         field *= pixels.amplitude
         turn = 1j if b.lo_lead_fs else 1.0
-        field += (
-            turn * b.signal * self.sample.signal_field(pump, Pulse(probe_fs, 1.0 + 0j), pixels.wavenumber_cm)
-        )
+        field += turn * b.signal * self._signal(pixels, pump, probe_fs)
         return field.real**2 + field.imag**2
+
+    def _signal(
+        self, pixels: _Pixels, pump: tuple[Pulse, ...], probe_fs: float
+    ) -> NDArray[np.complexfloating[Any, Any]]:
+        """The sample's field, which stays as it is while the local oscillator alone is moved."""
+        key = (pump, probe_fs)
+        if (known := pixels.signals.get(key)) is None:
+            field = self.sample.signal_field(pump, Pulse(probe_fs, 1.0 + 0j), pixels.wavenumber_cm)
+            known = pixels.keep(pixels.signals, key, field, _KEPT_SIGNALS)
+        return known
 
     def _power(self, start_ps: int, stop_ps: int) -> float:
         """The laser's power over an interval, relative to its mean: slow drift, and noise of the pulses."""
@@ -338,6 +346,7 @@ class _Pixels:
         self.amplitude = laser.amplitude(self.wavenumber_cm)
         self._rad_per_fs = RAD_PER_FS * self.wavenumber_cm
         self.spectra: OrderedDict[Any, NDArray[np.float64]] = OrderedDict()
+        self.signals: OrderedDict[Any, NDArray[np.complexfloating[Any, Any]]] = OrderedDict()
         self._waves: OrderedDict[float, NDArray[np.complex128]] = OrderedDict()
 
     def wave(self, delay_fs: float) -> NDArray[np.complexfloating]:
@@ -374,18 +383,18 @@ def make_coherence_bench(
     speed: float,
     faults: Iterable[str] = (),
     dimers: int = 4000,
+    phonons: bool = False,
     beams: Beams | None = None,
 ) -> CoherenceBench:
     """A bench with a sample of `dimers` dimers, such as "dimers_3.0_9", or "blank"; all follows from `seed`.
 
-    Raises KeyError for an unknown sample, ValueError for an unknown fault.
+    With `phonons` the dots vibrate. Raises KeyError for an unknown sample, ValueError for an unknown fault.
     """
     names = frozenset(faults)
     if unknown := sorted(names - all_faults().keys()):
         raise ValueError(f"unknown faults {unknown}; known: {', '.join(sorted(all_faults()))}")
-    return CoherenceBench(
-        SimulatedClock(speed), _sample(sample, dimers, seed), seed=seed, faults=Faults(names), beams=beams
-    )
+    made = _sample(sample, dimers, seed, phonons)
+    return CoherenceBench(SimulatedClock(speed), made, seed=seed, faults=Faults(names), beams=beams)
 
 
 def all_faults() -> dict[str, str]:
@@ -396,11 +405,11 @@ def all_faults() -> dict[str, str]:
     return FAULTS | {name: text for emulator in emulators for name, text in emulator.FAULTS.items()}
 
 
-def _sample(name: str, dimers: int, seed: int) -> Sample:
+def _sample(name: str, dimers: int, seed: int, phonons: bool) -> Sample:
     if name == "blank":
         return Blank()
     from .physics.nonlinear_sample import SAMPLES, NonlinearSample
 
     if name not in SAMPLES:
         raise KeyError(name)
-    return OnDemand(partial(NonlinearSample.named, name, dimers=dimers, seed=seed))
+    return OnDemand(partial(NonlinearSample.named, name, dimers=dimers, seed=seed, phonons=phonons))

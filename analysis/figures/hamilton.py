@@ -58,7 +58,7 @@ def draw_ensembles(path: Path, sizes: SizeMap, diagonals: Mapping[str, Diagonal]
         all_axes[-1].plot(axis / 1e3, along, color=colour, label=label)
     all_axes[-1].legend(fontsize=8, frameon=False, loc="upper right")
     all_axes[-1].set_ylim(top=1.3)
-    name_axes(all_axes[-1], "ω1 = ω3 (10³ cm⁻¹)", "rephasing signal / largest", "diagonal, measured on the twin")
+    name_axes(all_axes[-1], "ω1 = ω3 (10³ cm⁻¹)", "rephasing signal / largest", "diagonal on the twin")
     figure.savefig(path)
 
 

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .interferometry import Interferometer
+from .detection import Block, Detection, Detector
 from .phase_cycling import NONREPHASING, REPHASING, Scheme, Signature
 from .phasing import Phase
 from .spectra import Maps, RotatingFrame, Window, default_w1_axis, maps_from_t1
 
 HETERODYNE = -1j
 """The field that leaves the sample is i times the polarisation: bleaching is positive after this factor."""
-STEP_CM = 20.0
-"""Spacing of w3; signals that last 300 fs have no finer structure."""
 
 
 @dataclass(frozen=True)
@@ -26,21 +24,9 @@ class ScanPlan:
     t1_fs: NDArray[np.floating]
     scheme: Scheme
     frame: RotatingFrame
-    pixel_cm: NDArray[np.floating]
-    lo_lead_fs: float
+    detection: Detection
     band_cm: tuple[float, float]
     """Where maps are made, along both axes."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """All frames at one t2, dark subtracted."""
-
-    t2_fs: float
-    counts: NDArray[np.floating]
-    """Shape (t1, phase steps, pixels)."""
-    lo_counts: NDArray[np.floating]
-    """The local oscillator alone, shape (pixels,)."""
 
 
 class TwoDScanData:
@@ -48,8 +34,7 @@ class TwoDScanData:
 
     def __init__(self, plan: ScanPlan, signatures: Sequence[Signature] = (REPHASING, NONREPHASING)) -> None:
         self.plan = plan
-        self._interferometer: Interferometer | None = None
-        self._kept: NDArray[np.bool_] = np.zeros(0, bool)
+        self._detector: Detector | None = None
         self._t2_fs: list[float] = []
         self._signals: dict[Signature, list[NDArray[np.complexfloating]]] = {kind: [] for kind in signatures}
 
@@ -59,25 +44,20 @@ class TwoDScanData:
     def add(self, block: Block) -> None:
         """Find the signals of one block; blocks may come in any order of t2.
 
-        Frames are scaled to the first local oscillator's total, which takes out slow changes of the laser's
-        power: by the mean over each phase cycle, since the scatter of pulses 1 and 2 beats in single frames
-        just as the signals do. Raises ValueError when the fringes are too fine for the pixels.
+        Raises ValueError when the fringes of a spectrometer are too fine for its pixels.
         """
-        if self._interferometer is None:
-            self._interferometer = Interferometer(self.plan.pixel_cm, block.lo_counts, self.plan.lo_lead_fs)
-            self._kept = self._thinned(self._interferometer.wavenumber_cm)
-        lo = self._interferometer.lo_counts
-        total = block.counts.sum(axis=-1, keepdims=True).mean(axis=1, keepdims=True)
-        scaled = block.counts * (lo.sum() / total)
+        if self._detector is None:
+            self._detector = self.plan.detection.detector(block, self.plan.band_cm)
+        readings = self._detector.steadied(block)
         self._t2_fs.append(block.t2_fs)
         for signature, signals in self._signals.items():
-            cycled = self.plan.scheme.extract(scaled, signature, axis=1)
-            signals.append(HETERODYNE * self._interferometer.fields(cycled)[:, self._kept])
+            cycled = self.plan.scheme.extract(readings, signature, axis=1)
+            signals.append(HETERODYNE * self._detector.fields(block, cycled))
 
     @property
     def w3_cm(self) -> NDArray[np.floating]:
         """Detection axis; empty before the first block."""
-        return self._interferometer.wavenumber_cm[self._kept] if self._interferometer else np.empty(0)
+        return self._detector.w3_cm if self._detector else np.empty(0)
 
     def signals(self, signature: Signature) -> tuple[NDArray[np.floating], NDArray[np.complexfloating]]:
         """t2 in order, and the signals of shape (t2, t1, w3)."""
@@ -103,10 +83,3 @@ class TwoDScanData:
             frame=self.plan.frame,
             window=window,
         )
-
-    def _thinned(self, wavenumber_cm: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Every so many wavenumbers within the band."""
-        low, high = self.plan.band_cm
-        step = max(1, round(STEP_CM / float(wavenumber_cm[1] - wavenumber_cm[0])))
-        inside = (wavenumber_cm >= low) & (wavenumber_cm <= high)
-        return inside & (np.arange(len(wavenumber_cm)) % step == 0)

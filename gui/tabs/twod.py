@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ...analysis.twodes.spectra import Maps
     from ...formats.run_file import RunFile
     from ...procedures.analyses.twod_scan import TwoDScanAnalysis
-    from ...procedures.twod_scan import TwoDScan
+    from ...procedures.twod_procedure import TwoDProcedure
 
 ABSORPTIVE, REPHASING, NONREPHASING = "absorptive", "rephasing", "non-rephasing"
 SHOWN_T2_FS = 100.0
@@ -78,7 +78,7 @@ class TwoDTab(ExperimentTab):
 
     # ---- a run that goes on ----
 
-    def begin(self, procedure: TwoDScan) -> None:
+    def begin(self, procedure: TwoDProcedure) -> None:
         """Empty views; what beats is looked for when the run is over."""
         self.clear()
         self._series = MapSeries(procedure)
@@ -86,7 +86,7 @@ class TwoDTab(ExperimentTab):
             f"{procedure.t2_points} t2 of {procedure.t1_points} t1 × {procedure.scheme().steps} phases"
         )
 
-    def look(self, procedure: TwoDScan) -> Maps | None:
+    def look(self, procedure: TwoDProcedure) -> Maps | None:
         """The maps of all t2 so far, once there is a new one."""
         return self._series.look() if self._series else None
 

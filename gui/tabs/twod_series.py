@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...analysis.twodes.spectra import Maps
 
 if TYPE_CHECKING:
-    from ...procedures.twod_scan import TwoDScan
+    from ...procedures.twod_procedure import TwoDProcedure
 
 T = TypeVar("T", bound=np.generic)
 
@@ -22,7 +22,7 @@ FIRST_ROOM = 16
 class MapSeries:
     """The maps so far; of one thread, while what it has given may be read by others."""
 
-    def __init__(self, procedure: TwoDScan) -> None:
+    def __init__(self, procedure: TwoDProcedure) -> None:
         self._procedure, self._t2_fs = procedure, procedure.t2_fs()
         self._known: Maps | None = None
         self._n = 0

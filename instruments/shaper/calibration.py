@@ -29,7 +29,7 @@ class GreyCurve:
 
     wavelength_nm: float
     phase_rad: NDArray[np.float64]
-    """One value per grey level of the panel: 256 or 1024."""
+    """One value per grey level of the panel: 256 for 8 bits, 1024 for 10."""
 
 
 @dataclass(frozen=True)

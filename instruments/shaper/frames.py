@@ -112,14 +112,18 @@ class GreyTable:
         return self.phase_rad[np.arange(levels.shape[1]), levels]
 
 
-def pack(levels: NDArray[np.uint16], bits: int) -> Frame:
+def pack(levels: NDArray[np.uint16], bits: int, *, raw: bool = False) -> Frame:
     """Grey levels as the screen takes them: uint8 for 8 bits, and for 10 bits spread over the colours.
+
+    `raw` leaves more than 8 bits together, as uint16.
 
     Bits 9 to 7 go to the top of red, 6 to 4 to the top of green, 3 to 0 to the top of blue; this packing
     (Santec's, over DVI) has not been checked on a panel.
     """
     if bits == 8:
         return levels.astype(np.uint8)
+    if raw:
+        return levels
     colours = ((levels >> 7) << 5, ((levels >> 4) & 7) << 5, (levels & 15) << 4)
     return np.stack(colours, axis=-1).astype(np.uint8)
 

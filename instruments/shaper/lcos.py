@@ -36,15 +36,18 @@ class LcosShaper(PulseShaper):
         settle_s: float = 0.1,
         name: str = "LCOS shaper",
     ) -> None:
-        """`rows` is the panel's height; its columns and grey levels (256 or 1024) are the calibration's.
+        """`rows` is the panel's height; its columns and grey levels are the calibration's.
 
-        Raises CalibrationError when a column does not reach a whole turn.
+        Raises CalibrationError when a column does not reach a whole turn, ValueError for a number of grey
+        levels that the screen cannot carry: 256 or 1024 over a video link, else 256 to 4096.
         """
         super().__init__(clock=clock, settle_s=settle_s)
-        if calibration.levels not in (256, 1024):
-            raise ValueError(f"a panel has 256 or 1024 grey levels, not {calibration.levels}")
+        depths = {2**bits: bits for bits in (range(8, 13) if screen.raw_levels else (8, 10))}
+        if calibration.levels not in depths:
+            known = ", ".join(map(str, depths))
+            raise ValueError(f"a panel on this screen has {known} grey levels, not {calibration.levels}")
         self.name, self._screen, self._encoding, self._rows = name, screen, encoding, rows
-        self._bits = 8 if calibration.levels == 256 else 10
+        self._bits = depths[calibration.levels]
         self._lock = threading.RLock()
         self._info: ScreenInfo | None = None
         self._apply(calibration)
@@ -158,7 +161,7 @@ class LcosShaper(PulseShaper):
             )
         levels = np.zeros((self._encoding.rows, self._calibration.columns), np.uint16)
         levels[: self._encoding.rows // 2] = level
-        self._show_pattern(pack(levels, self._bits))
+        self._show_pattern(self._pack(levels))
         self._changed_s = self._clock.now()
 
     def _apply(self, calibration: LcosCalibration) -> None:
@@ -183,7 +186,10 @@ class LcosShaper(PulseShaper):
     def _pattern(self, field: NDArray[np.complex128]) -> tuple[Frame, NDArray[np.complex128]]:
         """Rows of one period as the screen takes them, and the field that they pass."""
         levels = self._grey.levels(self._encoding.phases(self._signed(field * self._compensation)))
-        return pack(levels, self._bits), self._signed(self._encoding.field(self._grey.phases(levels)))
+        return self._pack(levels), self._signed(self._encoding.field(self._grey.phases(levels)))
+
+    def _pack(self, levels: NDArray[np.uint16]) -> Frame:
+        return pack(levels, self._bits, raw=self._screen.raw_levels)
 
     def _signed(self, field: NDArray[np.complex128]) -> NDArray[np.complex128]:
         return field if self._calibration.phase_sign == 1 else field.conj()
@@ -205,4 +211,9 @@ class LcosShaper(PulseShaper):
             raise InstrumentError(
                 f"{self.name}: screen {info.name} has {info.columns} x {info.rows} pixels, the panel "
                 f"{wanted[0]} x {wanted[1]}: choose the panel's screen and its own resolution"
+            )
+        if info.bits is not None and info.bits != self._bits:
+            raise InstrumentError(
+                f"{self.name}: panel {info.name} has {2**info.bits} grey levels, the calibration "
+                f"{self._calibration.levels}: set the depth that the panel was calibrated with"
             )

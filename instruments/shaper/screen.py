@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Frame = NDArray[np.uint8]
-"""Grey levels (rows, columns), or colours (rows, columns, 3) that carry the bits of a finer panel."""
+Frame = NDArray[np.uint8 | np.uint16]
+"""Grey levels (rows, columns), or uint8 colours (rows, columns, 3) that carry the bits of a finer panel."""
 
 
 class ScreenInfo(NamedTuple):
@@ -20,12 +20,17 @@ class ScreenInfo(NamedTuple):
     rows: int
     pixel_ratio: float
     """Screen pixels per pixel of the program; anything but 1 means that frames would be scaled."""
+    bits: int | None = None
+    """Depth of its grey levels, where the panel itself is asked."""
 
 
 class Screen(ABC):
     """One screen that nothing else is shown on."""
 
     simulated = False
+    raw_levels = False
+    """True where frames are grey levels of any depth, uint8 up to 8 bits, else uint16; False where they go
+    over a video link: grey levels of 8 bits, or 10 bits packed over the colours."""
 
     @abstractmethod
     def open(self) -> ScreenInfo:

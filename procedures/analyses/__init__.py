@@ -18,6 +18,7 @@ ANALYSES = {
     "find_dots": "find_dots:FindDotsAnalysis",
     "dot_survey": "dot_survey:DotSurveyAnalysis",
     "twod_scan": "twod_scan:TwoDScanAnalysis",
+    "twod_scan_t3": "twod_scan:TwoDScanAnalysis",
     "shaper_calibration": "shaper_calibration:ShaperCalibrationAnalysis",
     "delay_zero": "delay_zero:DelayZeroAnalysis",
     "pump_probe": "pump_probe:PumpProbeAnalysis",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...analysis.twodes.detection import Block, Detection, Spectrometer
 from ...analysis.twodes.global_fit import Beat
 from ...analysis.twodes.phase_cycling import NONREPHASING, REPHASING, Signature, scheme
-from ...analysis.twodes.scan import Block, ScanPlan, TwoDScanData
+from ...analysis.twodes.scan import ScanPlan, TwoDScanData
+from ...analysis.twodes.scanned_t3 import LocalOscillator, ScannedT3
 from ...analysis.twodes.spectra import RotatingFrame
 from ...formats.errors import FileFormatError
 from ...formats.run_file import RunFile
@@ -34,15 +36,28 @@ def stored_scan(
             t1_fs=t1_fs,
             scheme=scheme(parameters["cycling"]),
             frame=RotatingFrame(parameters["rotating_frame"], parameters["carrier_cm"]),
-            pixel_cm=np.array(header["pixel_cm"]),
-            lo_lead_fs=header["lo_lead_fs"],
+            detection=_detection(header),
             band_cm=(parameters["lowest_cm"], parameters["highest_cm"]),
         ),
         signatures,
     )
     for block in blocks:
-        data.add(Block(block["t2_fs"], block["counts"], block["lo_counts"]))
+        data.add(block_of(block))
     return data
+
+
+def block_of(stored: Mapping[str, Any]) -> Block:
+    """A block as it is stored, of either kind of detection."""
+    if "counts" in stored:
+        return Block(stored["t2_fs"], stored["counts"], lo_counts=stored["lo_counts"])
+    return Block(stored["t2_fs"], np.real(stored["readings_v"]), t3_fs=stored["measured_t3_fs"])
+
+
+def _detection(header: Mapping[str, Any]) -> Detection:
+    if "pixel_cm" in header:
+        return Spectrometer(np.array(header["pixel_cm"]), header["lo_lead_fs"])
+    lo = LocalOscillator(header["laser_centre_cm"], header["laser_fwhm_cm"])
+    return ScannedT3(header["parameters"]["t3_step_fs"], lo)
 
 
 def beats_summary(beats: Sequence[Beat]) -> list[dict[str, float]]:

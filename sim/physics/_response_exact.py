@@ -22,7 +22,9 @@ _STATES = EXCITONS
 def add_settings(
     out, dimers, settings, amplitudes, shares, levels, light, links, link_exciton, link_pair, decays, step
 ):
-    """Add the signals of `dimers` at t3 = 0, step, 2 step .. to `out` (complex128).
+    """Add the signals of `dimers` at t3 = 0, step, 2 step .. to `out` (complex128 [parts, t3]).
+
+    One part is everything; of three, the first is absorption, the second emission, the third the bleach.
 
     `settings` is [s, 3]: kind of signal, t1, t2; `amplitudes` [s] multiply; `shares` [s, 16, 16] are
     exp(K t2); `levels` are frequencies in rad/fs [n, 16] and [n, 136], `light` dipoles and fields [n, 16];
@@ -33,15 +35,19 @@ def add_settings(
     dipole, field = light
     climb, climb_lit = links
     count, pairs = len(link_pair), pair_energy.shape[1]
+    apart = len(out) > 1
+    size = count + 2 * _STATES if apart else count + _STATES
+    ends = np.array([0, count, count + _STATES, size] if apart else [0, size])
     rising, falling = np.empty(count, np.complex128), np.empty(_STATES, np.complex128)
+    bleaching = np.empty(_STATES, np.complex128)
     into, pair_turn = np.empty(pairs, np.complex128), np.empty(pairs, np.complex128)
     scratch = np.empty((6, _STATES), np.complex128)
-    re, im = np.empty(count + _STATES), np.empty(count + _STATES)
-    turn_re, turn_im = np.empty(count + _STATES), np.empty(count + _STATES)
+    re, im, turn_re, turn_im = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
     last_fall, pair_fall = math.exp(-decays[0] * step), math.exp(-decays[1] * step)
     for n in dimers:
         rising[:] = 0
         falling[:] = 0
+        bleaching[:] = 0
         for s in range(len(settings)):
             if settings[s, 0] == DOUBLE_QUANTUM:
                 _add_double_quantum(
@@ -50,8 +56,8 @@ def add_settings(
                 )  # fmt: skip
             else:
                 _add_single_quantum(
-                    rising, falling, into, scratch, settings[s], amplitudes[s], shares[s], energy[n],
-                    dipole[n], field[n], climb[n], climb_lit[n], link_exciton, link_pair, decays,
+                    rising, falling, bleaching, apart, into, scratch, settings[s], amplitudes[s], shares[s],
+                    energy[n], dipole[n], field[n], climb[n], climb_lit[n], link_exciton, link_pair, decays,
                 )  # fmt: skip
         for f in range(pairs):
             pair_turn[f] = _turn(-pair_energy[n, f] * step) * pair_fall
@@ -60,15 +66,21 @@ def add_settings(
             re[count + k], im[count + k] = falling[k].real, falling[k].imag
             turn_re[count + k] = last_fall * scratch[0, k].real
             turn_im[count + k] = -last_fall * scratch[0, k].imag
+        if apart:
+            re[ends[2] :], im[ends[2] :] = bleaching.real, bleaching.imag
+            turn_re[ends[2] :], turn_im[ends[2] :] = turn_re[count : ends[2]], turn_im[count : ends[2]]
         for link in range(count):
             re[link], im[link] = rising[link].real, rising[link].imag
             c = pair_turn[link_pair[link]] * scratch[0, link_exciton[link]]
             turn_re[link], turn_im[link] = c.real, c.imag
-        for t in range(0, len(out), 2):
-            even, odd = _sum_and_turn(re, im, turn_re, turn_im)
-            out[t] += even
-            if t + 1 < len(out):
-                out[t + 1] += odd
+        for part in range(len(out)):
+            here, line = slice(ends[part], ends[part + 1]), out[part]
+            a, b, c, d = re[here], im[here], turn_re[here], turn_im[here]
+            for t in range(0, len(line), 2):
+                even, odd = _sum_and_turn(a, b, c, d)
+                line[t] += even
+                if t + 1 < len(line):
+                    line[t + 1] += odd
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -117,10 +129,10 @@ def _add_double_quantum(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add_single_quantum(
-    rising, falling, into, scratch, setting, amplitude, share, energy,
-    dipole, field, climb, climb_lit, link_exciton, link_pair, decays,
+    rising, falling, bleaching, apart, into, scratch, setting, amplitude, share,
+    energy, dipole, field, climb, climb_lit, link_exciton, link_pair, decays,
 ):  # fmt: skip
-    """Add the coefficients of R or N of one dimer."""
+    """Add the coefficients of R or N of one dimer; the bleach counts as emission if not kept `apart`."""
     t1, t2 = setting[1], setting[2]
     rephasing = setting[0] == REPHASING
     sign = 1.0 if rephasing else -1.0
@@ -143,13 +155,16 @@ def _add_single_quantum(
         else:  # E_i E_j^2
             glow_one[k], glow_other[k] = one[k] * dipole[k], other[k] * excited
             total += glow_other[k]
+    joined = 0j if apart else bleached
     stays, lifted = (one, other) if rephasing else (other, one)
     glow, partner = (glow_other, glow_one) if rephasing else (glow_one, glow_other)
     for k in range(_STATES):
         relaxed = 0j
         for i in range(_STATES):
             relaxed += share[k, i] * born[i]
-        falling[k] += (total - partner[k]) * glow[k] + dipole[k] ** 2 * field[k] * (bleached + relaxed)
+        shines = dipole[k] ** 2 * field[k]
+        falling[k] += (total - partner[k]) * glow[k] + shines * (joined + relaxed)
+        bleaching[k] += shines * (bleached - joined)
         settled[k] = relaxed
     into[:] = 0
     for link in range(len(link_pair)):

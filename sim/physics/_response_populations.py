@@ -13,16 +13,19 @@ from ._response_spread import spread_lines, turn_states
 from .dimer_states import EXCITONS, LINKS
 
 _CHUNK = 128  # dimers worked on at once
+_BLEACH = (EXCITONS, EXCITONS)
 
 
 def populations(p: Problem, run: Run) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
-    """Bleach and populations, summed over dimers, as two arrays complex64 [t2, t1, t3].
+    """Bleach and populations, summed over dimers, as two arrays complex64 [parts, t2, t1, t3].
 
     The first belongs to the real part of exp(-i w t1), the second to the imaginary part: R is the
-    first - 1j * the second, N is the first + 1j * the second.
+    first - 1j * the second, N is the first + 1j * the second. There is one part, or with phonons there are
+    absorption, emission and bleach.
     """
     n1, n3 = len(p.t1), len(p.t3)
-    weight, pairs = _propagator(p)
+    parts = _parts(p)
+    pairs = [pair for _, among in parts for pair in among]
     matrices = np.zeros((len(pairs), 2 * n1, 2 * n3), dtype=np.float32)
     middle = p.absorption.middle_fs
     phases = (turned(p.energy * middle), turned(-p.pair_energy * middle))
@@ -46,20 +49,38 @@ def populations(p: Problem, run: Run) -> tuple[NDArray[np.complex64], NDArray[np
             lines, dimers, p.absorption.axis, p.absorption.polynomials, p.levels, p.links, phases,
             LINKS.exciton, LINKS.pair,
         )  # fmt: skip
-        after[:EXCITONS] += (lines.view(np.complex64) @ transform).view(np.float32)
-        parts = [before[i].T @ after[k] for k, i in pairs]
+        absorbed = (lines.view(np.complex64) @ transform).view(np.float32)
+        if p.on.phonons is None:
+            after[:EXCITONS] += absorbed
+        else:
+            after = np.concatenate([after, absorbed])
+        products = [before[i].T @ after[k] for k, i in pairs]
         with lock:
-            for matrix, part in zip(matrices, parts, strict=True):
-                matrix += part
+            for matrix, product in zip(matrices, products, strict=True):
+                matrix += product
 
     run(work, range(0, p.size, _CHUNK))
-    summed = (weight @ matrices.reshape(len(pairs), -1)).view(np.complex64)
-    summed = summed.reshape(len(p.t2), n1, 2, n3)
-    return summed[:, :, 0], summed[:, :, 1]
+    summed = np.empty((len(parts), len(p.t2), 4 * n1 * n3), dtype=np.float32)
+    first = 0
+    for total, (weight, among) in zip(summed, parts, strict=True):
+        np.matmul(weight, matrices[first : first + len(among)].reshape(len(among), -1), out=total)
+        first += len(among)
+    by_part = summed.view(np.complex64).reshape(len(parts), len(p.t2), n1, 2, n3)
+    return by_part[:, :, :, 0], by_part[:, :, :, 1]
+
+
+def _parts(p: Problem) -> list[tuple[NDArray[np.float32], list[tuple[int, int]]]]:
+    """Weights [t2, pairs] and pairs (k, i) of what is summed apart; k = 16 is the bleach, k > 16 absorbs."""
+    weight, pairs = _propagator(p)
+    stays = np.ones((len(p.t2), 1), dtype=np.float32)
+    if p.on.phonons is None:
+        return [(np.hstack([weight, stays]), [*pairs, _BLEACH])]
+    absorbing = [(EXCITONS + 1 + k, i) for k, i in pairs]
+    return [(weight, absorbing), (weight, pairs), (stays, [_BLEACH])]
 
 
 def _propagator(p: Problem) -> tuple[NDArray[np.float32], list[tuple[int, int]]]:
-    """exp(K t2) by the pairs (k, i) that it joins ([t2, pairs]), and behind them the bleach, which stays."""
+    """exp(K t2) by the pairs (k, i) that it joins ([t2, pairs])."""
     rates = p.on.rates_per_fs
     if rates is None:
         rates = np.zeros((EXCITONS, EXCITONS))
@@ -70,5 +91,4 @@ def _propagator(p: Problem) -> tuple[NDArray[np.float32], list[tuple[int, int]]]
         for t in range(1, len(p.t2)):
             share[t] = step @ share[t - 1]
     pairs = [(int(k), int(i)) for k, i in np.argwhere((share != 0).any(axis=0))]
-    weight = [share[:, k, i] for k, i in pairs] + [np.ones(len(p.t2))]
-    return np.array(weight, dtype=np.float32).T, [*pairs, (EXCITONS, EXCITONS)]
+    return np.array([share[:, k, i] for k, i in pairs], dtype=np.float32).T, pairs

@@ -71,6 +71,13 @@ class Problem:
         """Points of absorption on the joint axis of absorption and emission along t3."""
         return self.absorption.transform.shape[1]
 
+    @property
+    def sections(self) -> tuple[slice, ...]:
+        """What is summed on that axis: everything, or with phonons absorption and emission apart."""
+        if self.on.phonons is None:
+            return (slice(None),)
+        return slice(None, self.section), slice(self.section, None)
+
     def grid1(self, sign: int) -> Grid:
         """Lay the grid of t1, where frequencies are `sign` times those of the one-exciton states."""
         low, high = sorted(sign * w for w in self.band)

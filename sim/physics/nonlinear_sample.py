@@ -18,6 +18,7 @@ from ._response_interpolate import TAPS, add_terms, list_terms, tap_table
 from .dimer_ensemble import RAD_PER_FS, Ensemble, quasi_homodimers
 from .dimer_truth import dephasing_truth
 from .exact_response import ExactResponse
+from .phonons import Phonons
 from .pulses import Pulse
 from .reference_response import Conditions
 from .response_cubes import STEP3_FS, Reach, cached_cubes, t3_axis_fs
@@ -68,13 +69,15 @@ class NonlinearSample:
         *,
         dimers: int = 4000,
         seed: int,
+        phonons: bool = False,
         reach: Reach | None = None,
         cache_dir: Path | None = None,
     ) -> NonlinearSample:
-        """Make one of `SAMPLES`. Raises KeyError for an unknown name."""
+        """Make one of `SAMPLES`, with the default `Phonons` or none. Raises KeyError for an unknown name."""
         mean_nm, dispersion = SAMPLES[name]
         ensemble = quasi_homodimers(mean_nm, dispersion, dimers, seed=seed)
-        return cls(f"{name}, {dimers} dimers, seed {seed}", ensemble, reach=reach, cache_dir=cache_dir)
+        on = Conditions(phonons=Phonons() if phonons else None)
+        return cls(f"{name}, {dimers} dimers, seed {seed}", ensemble, on, reach=reach, cache_dir=cache_dir)
 
     def signal_field(
         self, pump: Sequence[Pulse], probe: Pulse, wavenumber_cm: NDArray[np.float64]
@@ -117,14 +120,15 @@ class NonlinearSample:
         return field
 
     def truth(self) -> dict[str, object]:
-        """What is planted: the sample, decay times of its levels, and the numbers of `dephasing_truth`."""
+        """What is planted: the sample, its decay times, the numbers of `dephasing_truth`, phonons if any."""
         on = self.conditions
-        return {
+        planted = {
             "sample": self.name,
             "dimers": len(self.ensemble),
             **on.dephasing._asdict(),
             **dephasing_truth(self.ensemble, on.laser, on.dephasing),
         }
+        return planted if on.phonons is None else {**planted, "phonons": on.phonons.truth()}
 
     def _load(self, reach: Reach) -> None:
         self._cubes = cached_cubes(self.ensemble, self.conditions, reach, self._cache_dir)

@@ -11,13 +11,14 @@ The formulas hold for negative delays too, as analytic continuations. Equations:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import expm
 
 from .dimer_ensemble import RAD_PER_FS, Dephasing, Ensemble, Laser, LevelSystem, Relaxation
+from .phonons import Phonons, phonon_factors
 
 Complex = NDArray[np.complex128]
 _RELAXATION = Relaxation().matrix()
@@ -25,13 +26,15 @@ _RELAXATION.setflags(write=False)
 
 
 class Conditions(NamedTuple):
-    """Light, decay of coherences and of populations, and the rotating frame of the result."""
+    """Light, decay of coherences and of populations, vibrations, and the rotating frame of the result."""
 
     laser: Laser = Laser()
     dephasing: Dephasing = Dephasing()
     rates_per_fs: NDArray[np.float64] | None = _RELAXATION
     """Rates K of dP/dt = K P among the one-exciton states; None is no relaxation."""
     frame_cm: float = 18200.0
+    phonons: Phonons | None = None
+    """Vibrations that all excitons displace alike; None is the paper's computation."""
 
     def propagator(self, t2_fs: NDArray[np.float64], states: int) -> NDArray[np.float64]:
         """G = exp(K t2): G[b, k, i] is the share of population i that is in k at the delay b."""
@@ -51,6 +54,23 @@ class Response(NamedTuple):
     def total(self) -> Complex:
         """The sum of the parts."""
         return self.gsb + self.se + self.esa
+
+
+class DoubleQuantum(NamedTuple):
+    """The signal of +k1 + k2 - k3 by where the third pulse leads, complex128 [t2, t1, t3] each."""
+
+    emission: Complex
+    """To one exciton over the ground state; positive."""
+    absorption: Complex
+    """To two excitons over one; carries its minus sign."""
+
+    @property
+    def total(self) -> Complex:
+        """The sum of the parts."""
+        return self.emission + self.absorption
+
+
+Parts = TypeVar("Parts", Response, DoubleQuantum)
 
 
 class _Factors:
@@ -93,6 +113,13 @@ class _Factors:
         turning: Complex = np.exp(-rate[:, :, None] * self.t3)
         return np.multiply(self.mu_f[:, :, None], turning, dtype=np.complex128)
 
+    def vibrating(self, parts: Parts, *pathways: str) -> Parts:
+        """Multiply each part with the phonon factor of its pathway."""
+        if self.on.phonons is None:
+            return parts
+        factors = phonon_factors(pathways, self.t1, self.t2, self.t3, self.on.phonons)
+        return type(parts)(*(part * factor for part, factor in zip(parts, factors, strict=True)))
+
 
 def rephasing(
     system: LevelSystem, t1_fs: ArrayLike, t2_fs: ArrayLike, t3_fs: ArrayLike, conditions: Conditions
@@ -115,7 +142,8 @@ def rephasing(
     settled = np.einsum(
         "i,ia,bik,kf,kfc->bac", mu**2 * e**2, first, x.populations(), x.mu_f * x.e_f, rises, optimize=True
     )
-    return Response(np.broadcast_to(bleach, se.shape), se, -(coherent + settled))
+    parts = Response(np.broadcast_to(bleach, se.shape), se, -(coherent + settled))
+    return x.vibrating(parts, "R_GSB", "R_SE", "R_ESA")
 
 
 def nonrephasing(
@@ -141,21 +169,8 @@ def nonrephasing(
         "i,ia,bik,kf,kfc->bac", mu**2 * e**2, first, x.populations(), x.mu_f * x.e_f, rises, optimize=True
     )
     se = coherent + settled
-    return Response(np.broadcast_to(bleach, se.shape), se, -(coherent_esa + settled_esa))
-
-
-class DoubleQuantum(NamedTuple):
-    """The signal of +k1 + k2 - k3 by where the third pulse leads, complex128 [t2, t1, t3] each."""
-
-    emission: Complex
-    """To one exciton over the ground state; positive."""
-    absorption: Complex
-    """To two excitons over one; carries its minus sign."""
-
-    @property
-    def total(self) -> Complex:
-        """The sum of the parts."""
-        return self.emission + self.absorption
+    parts = Response(np.broadcast_to(bleach, se.shape), se, -(coherent_esa + settled_esa))
+    return x.vibrating(parts, "N_GSB", "N_SE", "N_ESA")
 
 
 def double_quantum(
@@ -168,7 +183,7 @@ def double_quantum(
     climb = np.einsum("i,ia,if,fb->abf", x.mu * x.e, first, x.mu_f * x.e_f, doubled, optimize=True)
     emission = np.einsum("abf,j,jf,jc->bac", climb, x.mu, x.mu_f * x.e_f, last, optimize=True)
     absorption = np.einsum("abf,j,jfc->bac", climb, x.mu * x.e, x.absorption(), optimize=True)
-    return DoubleQuantum(emission, -absorption)
+    return x.vibrating(DoubleQuantum(emission, -absorption), "Q_emission", "Q_absorption")
 
 
 def ensemble_mean(

@@ -35,6 +35,7 @@ _CODE = (
     "_response_taps",
     "dimer_ensemble",
     "dimer_states",
+    "phonons",
     "reference_response",
     "response_cubes",
     "response_engine",

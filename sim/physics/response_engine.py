@@ -4,6 +4,7 @@ The pathways of all dimers are collected on a three-dimensional grid of frequenc
 matrix products turn the grid into delays: the cost of a pathway does not depend on the number of delays.
 Populations are different, because they move among the states in t2: each pair (i, k) of states that
 relaxation joins has one matrix over t1 and t3, weighted with exp(K t2) (`_response_populations`).
+Phonons are the same for all dimers, so bleach, emission and absorption are summed apart and then multiplied.
 
 Formulas, signs and frame are those of `reference_response`, the measure of this module. It works in single
 precision; the error stays below 1e-4 of the maximum.
@@ -11,8 +12,9 @@ precision; the error stays below 1e-4 of the maximum.
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +26,7 @@ from ._response_spread import spread, spread_double_quantum
 from ._response_taps import TAPS, Grid
 from .dimer_ensemble import Ensemble
 from .dimer_states import ESA_PATHWAYS, EXCITONS, LINKS, PAIRS
+from .phonons import N_PATHWAYS, Q_PATHWAYS, R_PATHWAYS, phonon_factors
 from .reference_response import Conditions
 
 _PARTS = 4  # the planes of the grid are worked on in so many parts
@@ -53,12 +56,16 @@ def rephasing_and_nonrephasing(
     spaced, and for an ensemble without dimers or with numbers that are not finite.
     """
     p = Problem(ensemble, t1_fs, t2_fs, t3_fs, conditions or Conditions(), oversampling)
+    signals = []
     with own_threads(threads) as run:
-        rephasing, nonrephasing = (_coherent(p, sign, run) for sign in (1, -1))
         real, imaginary = populations(p, run)
-    rephasing += real - 1j * imaginary
-    nonrephasing += real + 1j * imaginary
-    return Responses(rephasing / p.size, nonrephasing / p.size)
+        for sign, pathways in ((1, R_PATHWAYS), (-1, N_PATHWAYS)):
+            parts = real.copy()
+            parts -= sign * 1j * imaginary
+            coherent = _coherent(p, sign, run)
+            parts[: len(coherent)] += coherent
+            signals.append(_vibrating(p, parts, pathways, run) / p.size)
+    return Responses(*signals)
 
 
 def double_quantum(
@@ -89,11 +96,28 @@ def double_quantum(
         spread_double_quantum(*part, p.levels, p.links, phases, _LADDER)
 
     with own_threads(threads) as run:
-        return _on_grid(p, -p.energy, grid1, grid2, add, run) / p.size
+        parts = _on_grid(p, -p.energy, grid1, grid2, add, run)
+        return _vibrating(p, parts, Q_PATHWAYS, run) / p.size
+
+
+def _vibrating(p: Problem, parts: Complex64, pathways: Sequence[str], run: Run) -> Complex64:
+    """Sum the parts ([parts, t2, t1, t3]), if there are phonons each times the factor of its pathway."""
+    phonons = p.on.phonons
+    if phonons is None:
+        return parts[0]
+    out = np.zeros(parts.shape[1:], dtype=np.complex64)
+
+    def work(b: int) -> None:
+        factors = phonon_factors(pathways, p.t1, p.t2[b], p.t3, phonons)
+        for part, factor in zip(parts[:, b], factors, strict=True):
+            out[b] += part * factor[0]
+
+    run(work, range(len(p.t2)))
+    return out
 
 
 def _coherent(p: Problem, sign: int, run: Run) -> Complex64:
-    """Sum of emission and absorption with two different states in t2: `sign` 1 is R, -1 is N."""
+    """Absorption and emission with two different states in t2, as `_on_grid`: `sign` 1 is R, -1 is N."""
     grid1 = p.grid1(sign)
     width = p.band[1] - p.band[0]
     grid2 = p.grid2((-width, width), p.on.dephasing.exciton_fs)
@@ -141,7 +165,7 @@ class _Part(NamedTuple):
 def _on_grid(
     p: Problem, frequency1: Float64, grid1: Grid, grid2: Grid, add: Callable[[_Part], None], run: Run
 ) -> Complex64:
-    """Collect pathways by `add` and transform the grid to delays (complex64 [t2, t1, t3])."""
+    """Collect pathways by `add`, transform the grid to delays (complex64 [`p.sections`, t2, t1, t3])."""
     grids = (grid1, grid2, p.absorption, p.emission)
     axes, taps = tuple(g.axis for g in grids[1:]), tuple(g.polynomials for g in grids)
     at = (frequency1.ravel() - grid1.lowest) / grid1.spacing
@@ -150,21 +174,23 @@ def _on_grid(
     order = np.argsort(cell, kind="stable")
     start = np.searchsorted(cell[order], np.arange(grid1.points + 1))
     shape = (grid2.transform.shape[1], p.section, len(p.transform3))
-    out = np.zeros((len(p.t1), len(p.t2) * len(p.t3)), dtype=np.complex64)
+    along = (len(p.sections), len(p.t2), len(p.t3))
+    out = np.zeros((len(p.t1), math.prod(along)), dtype=np.complex64)
     lock = threading.Lock()
 
     def work(cells: NDArray[np.int64]) -> None:
         """Collect cell by cell; a plane is done when the next cell begins."""
         planes = np.arange(cells[0], cells[-1] + TAPS)
         four = np.zeros((shape[0], shape[2], TAPS), dtype=np.complex64)
-        along2 = np.empty((len(planes), len(p.t2), len(p.t3)), dtype=np.complex64)
+        along2 = np.empty((len(planes), *along), dtype=np.complex64)
         for k, plane in enumerate(planes):
             if plane <= cells[-1]:
                 mine = order[start[plane] : start[plane + 1]]
                 places = at[mine] - plane
                 add(_Part(four.view(np.float32).ravel(), shape, int(plane), mine, places, axes, taps))
             done = np.ascontiguousarray(four[:, :, plane % TAPS])
-            np.matmul(grid2.transform, done @ p.transform3, out=along2[k])
+            for section, part in zip(p.sections, along2[k], strict=True):
+                np.matmul(grid2.transform, done[:, section] @ p.transform3[section], out=part)
             four[:, :, plane % TAPS] = 0
         along1 = grid1.transform[:, planes] @ along2.reshape(len(planes), -1)
         with lock:
@@ -172,7 +198,7 @@ def _on_grid(
 
     shares = np.linspace(0, len(order), _PARTS + 1)[1:-1]
     run(work, [c for c in np.split(np.arange(grid1.points), np.searchsorted(start, shares)) if len(c)])
-    return out.reshape(len(p.t1), len(p.t2), len(p.t3)).transpose(1, 0, 2)
+    return out.reshape(len(p.t1), *along).transpose(1, 2, 0, 3)
 
 
 def _sorted_by(key: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

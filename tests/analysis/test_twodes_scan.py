@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from qdlab.analysis.twodes.detection import Block, Spectrometer
 from qdlab.analysis.twodes.interferometry import Interferometer
 from qdlab.analysis.twodes.phase_cycling import NONREPHASING, REPHASING, scheme
 from qdlab.analysis.twodes.phasing import fit_phase
-from qdlab.analysis.twodes.scan import Block, ScanPlan, TwoDScanData
+from qdlab.analysis.twodes.scan import ScanPlan, TwoDScanData
 from qdlab.analysis.twodes.spectra import RotatingFrame
 from qdlab.analysis.twodes.units import W
 
@@ -25,7 +26,7 @@ def line(w3_cm):
 
 
 def plan(lead_fs=LEAD_FS, pixel_cm=PIXEL_CM):
-    return ScanPlan(T1, CYCLE, FRAME, pixel_cm, lead_fs, (16400.0, 19600.0))
+    return ScanPlan(T1, CYCLE, FRAME, Spectrometer(pixel_cm, lead_fs), (16400.0, 19600.0))
 
 
 def frames(t2_fs, *, strength=20.0, scatter=0.0, background=0.0, drift=0.0, noisy=False):

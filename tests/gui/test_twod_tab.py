@@ -10,13 +10,14 @@ from qtpy import QtCore
 
 from qdlab.analysis.twodes.coherences import find_coherences, trace_at
 from qdlab.analysis.twodes.phase_cycling import scheme
-from qdlab.analysis.twodes.scan import Block, TwoDScanData
+from qdlab.analysis.twodes.scan import TwoDScanData
 from qdlab.analysis.twodes.spectra import Maps
 from qdlab.analysis.twodes.units import W
 from qdlab.gui.newest import Newest
 from qdlab.gui.tabs.beats_table import UNDETERMINED
 from qdlab.gui.tabs.twod import ABSORPTIVE, LEAST_T2, NONREPHASING, REPHASING, TwoDTab
 from qdlab.gui.tabs.twod_series import MapSeries
+from qdlab.procedures.analyses.stored_scan import block_of
 from qdlab.procedures.analyses.twod_scan import TwoDScanAnalysis
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "coherence_simulated.toml"
@@ -212,7 +213,7 @@ def test_maps_taken_one_by_one_are_those_of_the_whole_scan(scanned):
     )
     series, seen = MapSeries(procedure), []
     for number, block in enumerate(scanned.groups("block")):
-        data.add(Block(block["t2_fs"], block["counts"], block["lo_counts"]))
+        data.add(block_of(block))
         if number in (0, 1, 4):  # two are missed
             seen.append(series.look())
             assert series.look() is None

@@ -1,0 +1,127 @@
+"""2DES with t3 scanned: the gate stage delays the local oscillator, a point detector reads the light."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..analysis.twodes.detection import Detection
+from ..analysis.twodes.scanned_t3 import (
+    LocalOscillator,
+    ScannedT3,
+    is_unfolded,
+    nearest_step_fs,
+    t3_axis_fs,
+)
+from ..instruments.pulse_shaper import BLANK
+from .coherence_procedure import MOVE_S
+from .errors import RefusedError
+from .parameters import count, exact_float
+from .rig import Rig
+from .rig_procedure import Plan, Progress
+from .twod_procedure import TwoDProcedure
+
+PHASE = "2D scan, t3 scanned"
+BYTES_PER_SETTING = 16
+"""A complex reading and its time, in the run file."""
+
+
+class TwoDScanT3(TwoDProcedure):
+    """Two-dimensional spectra over t1 and t3 at each t2, all three scanned.
+
+    The gate stage moves outside of t1 and its phases, which the shaper changes without moving anything.
+    """
+
+    kind = "twod_scan_t3"
+    needs: ClassVar[tuple[str, ...]] = ("shaper", "delay", "gate", "point_detector")
+
+    t1_points: int = count("t1 points", default=16, minimum=2, maximum=10_000)
+    t2_points: int = count("t2 points", default=1, minimum=1, maximum=100_000)
+    t3_step_fs: float = exact_float("t3 step", units="fs", default=2.3, minimum=0.01, maximum=1e3)
+    t3_points: int = count("t3 points", default=88, minimum=2, maximum=10_000)
+    averages: int = count("Readings per setting", default=1, minimum=1, maximum=10_000)
+
+    readings = 0
+
+    def t3_fs(self, rig: Rig) -> NDArray[np.floating]:
+        """Delays of the local oscillator behind pulse 3; a few before zero, where the signal begins."""
+        return t3_axis_fs(self.t3_step_fs, self.t3_points, self._lo(rig))
+
+    def preflight(self, rig: Rig) -> Plan:
+        """Check band, steps and travel of both stages; raises RefusedError or OutOfRangeError."""
+        t3_fs, lead_fs = self.t3_fs(rig), rig.interferometer.lo_lead_fs
+        self.check_scan(rig)
+        for t3 in (t3_fs[0], t3_fs[-1]):
+            rig.gate.check(lead_fs + float(t3))
+        steps = self.scheme().steps
+        moves = self.t2_points * len(t3_fs)
+        settings = moves * self.t1_points * steps
+        setting_s = rig.shaper.settle_s + self.averages * rig.point_detector.reading_s
+        return Plan(
+            settings * setting_s + (moves + self.t2_points) * MOVE_S,
+            settings * BYTES_PER_SETTING,
+            0,
+            f"{self.t2_points} t2 of {len(t3_fs)} t3 x {self.t1_points} t1 x {steps} phases, "
+            f"t1 to {self.t1_fs()[-1]:g} fs, t2 {self.t2_fs()[0]:g} to {self.t2_fs()[-1]:g} fs, "
+            f"t3 {t3_fs[0]:g} to {t3_fs[-1]:g} fs",
+        )
+
+    def check_sampling(self) -> None:
+        """Raise RefusedError where a step of t1, t2 or t3 folds a frequency of the band onto another."""
+        super().check_sampling()
+        if not is_unfolded(self.t3_step_fs, self.band_cm):
+            nearest_fs = nearest_step_fs(self.t3_step_fs, self.band_cm)
+            raise RefusedError(
+                f"t3_step_fs = {self.t3_step_fs:g} folds {self.lowest_cm:g} to {self.highest_cm:g} cm-1 onto "
+                f"itself; the nearest step that does not is {nearest_fs:g} fs; take that, a "
+                "narrower band, or allow_aliasing = 1"
+            )
+
+    def begin_detection(self) -> Detection:
+        """Let no pump through, and write down how the local oscillator was taken to be."""
+        self.shape(BLANK)
+        lo = self._lo(self.rig)
+        self.record.header["laser_centre_cm"], self.record.header["laser_fwhm_cm"] = lo.centre_cm, lo.fwhm_cm
+        self.record.header["lo_lead_fs"] = self.rig.interferometer.lo_lead_fs
+        self.record.write_header()
+        return ScannedT3(self.t3_step_fs, lo)
+
+    def measure_block(self, number: int) -> dict[str, Any]:
+        """At each place of the gate stage, every t1 and phase."""
+        t3_fs, lead_fs = self.t3_fs(self.rig), self.rig.interferometer.lo_lead_fs
+        measured_fs = np.empty(len(t3_fs))
+        readings = np.empty((self.t1_points, self.scheme().steps, len(t3_fs)), np.complex64)
+        times = np.empty(readings.shape)
+        for k, t3 in enumerate(t3_fs.tolist()):
+            self.checkpoint()
+            measured_fs[k] = self.rig.gate.move_to(lead_fs + t3) - lead_fs
+            for i, j, train in self.settings(number):
+                self.shape(train)
+                readings[i, j, k] = self._read()
+                times[i, j, k] = self.rig.clock.now()
+        return {"t3_fs": t3_fs, "measured_t3_fs": measured_fs, "readings_v": readings, "time_s": times}
+
+    def measured(self) -> Progress:
+        """Readings so far."""
+        return Progress(told=f"{self.readings:,} readings")
+
+    # ---- inside ----
+
+    def _read(self) -> complex:
+        """Mean of a setting's readings, in volts."""
+        values = self.rig.point_detector.readings(self.averages).value
+        self.readings += self.averages
+        self.look_in(PHASE)
+        return complex(values.mean())
+
+    @staticmethod
+    def _lo(rig: Rig) -> LocalOscillator:
+        table = rig.interferometer
+        if table.laser_fwhm_cm is None:
+            raise RefusedError(
+                f"{rig.station.path} [interferometer]: needs laser_fwhm_cm, the width of the local "
+                "oscillator's spectrum, where t3 is scanned"
+            )
+        return LocalOscillator(table.laser_centre_cm, table.laser_fwhm_cm)

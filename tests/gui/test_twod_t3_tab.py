@@ -1,0 +1,49 @@
+"""The 2DES tab on a station with a gate stage and a point detector."""
+
+from pathlib import Path
+
+import pytest
+
+from qdlab.gui.tabs.twod_t3 import TwoDT3Tab
+
+SHIPPED = Path(__file__).parents[2] / "configs" / "coherence_gated_simulated.toml"
+SMALL = {"t1_points": "2", "t2_points": "2", "t3_points": "8"}
+LIMIT_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory):
+    """The shipped station with a small ensemble."""
+    text = SHIPPED.read_text(encoding="utf-8")
+    path = tmp_path_factory.mktemp("station") / "small.toml"
+    path.write_text(text.replace("dimers = 4000", "dimers = 40"), encoding="utf-8")
+    return str(path)
+
+
+def test_the_window_shows_this_tab_alone_and_its_maps(lab, judged, qtbot, station):
+    window = lab(station)
+    visible = [window.tabs.widget(i) for i in range(window.tabs.count()) if window.tabs.isTabVisible(i)]
+    assert visible == [window.tab]
+    assert isinstance(window.tab, TwoDT3Tab)
+    window.form.set_values(SMALL)
+    assert judged(window.form)
+    assert "2 t2 of 14 t3 x 2 t1 x 9 phases" in window.form.verdict.text()
+    with qtbot.waitSignal(window.queue.ended, timeout=LIMIT_MS) as ended:
+        assert window.form.queue()
+    assert ended.args[1].status == "finished"
+    qtbot.waitUntil(lambda: not window.opener.busy, timeout=LIMIT_MS)
+    assert len(window.tab.maps.t2_fs) == 2
+    assert window.tab.scan_told.text() == "2 t2 of 2 t1 × 9 phases, run finished"
+    assert window.message.text == ""
+
+
+def test_the_cards_show_both_stages_and_the_lock_ins_reading(lab, qtbot, station):
+    window = lab(station)
+    cards = window.station_area.panel.cards
+    assert set(cards) == {"shaper", "delay", "gate", "point_detector"}
+
+    def told():
+        return cards["point_detector"]._lines.text()
+
+    qtbot.waitUntil(lambda: "X: " in told(), timeout=LIMIT_MS)
+    assert "time_constant_s: 0.01" in told()
