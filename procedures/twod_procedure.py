@@ -9,14 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis.twodes.detection import Detection
+from ..analysis.twodes.detection import Block, Detection
 from ..analysis.twodes.phase_cycling import Scheme, scheme
 from ..analysis.twodes.scan import ScanPlan, TwoDScanData
 from ..analysis.twodes.spectra import Maps, RotatingFrame
 from ..analysis.twodes.units import FS_PER_CM
 from ..formats.nexus_data import nexus_entry
 from ..instruments.pulse_shaper import PulseTrain
-from .analyses.stored_scan import block_of
 from .coherence_procedure import ShapedProcedure, check_band, check_t2_step
 from .errors import RefusedError
 from .parameters import choice, count, exact_float
@@ -25,7 +24,7 @@ from .spectra import maps_as_gridded
 
 
 class TwoDProcedure(ShapedProcedure):
-    """Maps over t1 and t3 at each t2; subclasses write `preflight`, `begin_detection` and `measure_block`."""
+    """Maps over t1 and t3 at each t2; subclasses write `preflight`, `begin_detection` and `measure_t2`."""
 
     pausable = True
     DATA_COLUMNS: ClassVar[list[str]] = ["t2 (fs)", "Measured t2 (fs)", "Signal"]
@@ -99,8 +98,7 @@ class TwoDProcedure(ShapedProcedure):
         for number, t2_fs in enumerate(self.t2_fs().tolist()):
             self.checkpoint()
             measured_fs = self.rig.delay.move_to(t2_fs)
-            place = {"t2_fs": t2_fs, "measured_t2_fs": measured_fs}
-            self._keep({**place, **self.measure_block(number)})
+            self.measure_t2(number, {"t2_fs": t2_fs, "measured_t2_fs": measured_fs})
         self._keep_maps()
 
     # ---- what subclasses write ----
@@ -109,9 +107,9 @@ class TwoDProcedure(ShapedProcedure):
         """Set the detector up, and write into the header what the analysis has to know of it."""
         raise NotImplementedError(f"{type(self).__name__} must write begin_detection()")
 
-    def measure_block(self, number: int) -> dict[str, Any]:
-        """All readings of the block of this number, as `stored_scan.block_of` takes them."""
-        raise NotImplementedError(f"{type(self).__name__} must write measure_block()")
+    def measure_t2(self, number: int, place: dict[str, float]) -> None:
+        """Measure at the t2 of this number, and `keep` what was measured at this place as it comes."""
+        raise NotImplementedError(f"{type(self).__name__} must write measure_t2()")
 
     def settings(self, number: int) -> Iterator[tuple[int, int, PulseTrain]]:
         """Every t1 and phase step in the chosen order: their indices, and the pulses."""
@@ -123,6 +121,22 @@ class TwoDProcedure(ShapedProcedure):
         for i in order.tolist():
             for j, phases in enumerate(self.scheme().phases_rad):
                 yield i, j, self.pair(float(self.t1_fs()[i]), phases)
+
+    def keep(self, name: str, stored: Mapping[str, Any], block: Block, **columns: float) -> None:
+        """Store a piece of the measurement, and show the block at its t2 as far as it goes."""
+        self.record.add_group(name, stored)
+        with self._lock:
+            assert self._scan is not None
+            self._scan.add(block)
+            self.pieces += 1
+        self.emit_row(
+            {
+                "t2 (fs)": block.t2_fs,
+                "Measured t2 (fs)": stored["measured_t2_fs"],
+                "Signal": float(np.std(block.counts, axis=1).mean()),
+                **columns,
+            }
+        )
 
     # ---- live ----
 
@@ -136,24 +150,11 @@ class TwoDProcedure(ShapedProcedure):
         with self._lock:
             return self._scan.maps() if self._scan and len(self._scan) else None
 
+    pieces = 0
+    """How much of the scan `live_maps` knows: more whenever it has changed."""
     _scan: TwoDScanData | None = None
 
     # ---- inside ----
-
-    def _keep(self, stored: Mapping[str, Any]) -> None:
-        self.record.add_group("block", stored)
-        block = block_of(stored)
-        with self._lock:
-            assert self._scan is not None
-            self._scan.add(block)
-        row = {
-            "t2 (fs)": block.t2_fs,
-            "Measured t2 (fs)": stored["measured_t2_fs"],
-            "Signal": float(np.std(block.counts, axis=1).mean()),
-        }
-        if len(block.lo_counts):
-            row["LO counts"] = float(block.lo_counts.mean())
-        self.emit_row(row)
 
     def _keep_maps(self) -> None:
         """Store the maps as NXdata, for viewers that open the run file as it is."""

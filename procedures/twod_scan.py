@@ -8,6 +8,7 @@ import numpy as np
 
 from ..analysis.twodes.detection import Detection, Spectrometer
 from ..instruments.pulse_shaper import BLANK
+from .analyses.stored_scan import block_of
 from .coherence_procedure import MOVE_S, CoherenceProcedure
 from .rig import Rig
 from .rig_procedure import Plan
@@ -42,7 +43,7 @@ class TwoDScan(TwoDProcedure, CoherenceProcedure):
         pixel_cm = 1e7 / self.rig.detector.wavelength_nm[self._pixels]
         return Spectrometer(pixel_cm, self.rig.interferometer.lo_lead_fs)
 
-    def measure_block(self, number: int) -> dict[str, Any]:
+    def measure_t2(self, number: int, place: dict[str, float]) -> None:
         """The local oscillator alone, then every t1 and phase."""
         if number == 0:
             self.check_light(self._pixels, PHASE)
@@ -52,4 +53,5 @@ class TwoDScan(TwoDProcedure, CoherenceProcedure):
         for i, j, train in self.settings(number):
             counts[i, j] = self.spectrum(train, PHASE)[self._pixels]
             times[i, j] = self.rig.clock.now()
-        return {"counts": counts, "lo_counts": lo, "time_s": times}
+        stored: dict[str, Any] = {**place, "counts": counts, "lo_counts": lo, "time_s": times}
+        self.keep("block", stored, block_of(stored), **{"LO counts": float(lo.mean())})

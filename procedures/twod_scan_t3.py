@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from ..analysis.twodes.scanned_t3 import (
     t3_axis_fs,
 )
 from ..instruments.pulse_shaper import BLANK
+from .analyses.stored_scan import block_of_slices
 from .coherence_procedure import MOVE_S
 from .errors import RefusedError
 from .parameters import count, exact_float
@@ -36,6 +37,7 @@ class TwoDScanT3(TwoDProcedure):
 
     kind = "twod_scan_t3"
     needs: ClassVar[tuple[str, ...]] = ("shaper", "delay", "gate", "point_detector")
+    DATA_COLUMNS: ClassVar[list[str]] = [*TwoDProcedure.DATA_COLUMNS, "t3 (fs)"]
 
     t1_points: int = count("t1 points", default=16, minimum=2, maximum=10_000)
     t2_points: int = count("t2 points", default=1, minimum=1, maximum=100_000)
@@ -88,20 +90,27 @@ class TwoDScanT3(TwoDProcedure):
         self.record.write_header()
         return ScannedT3(self.t3_step_fs, lo)
 
-    def measure_block(self, number: int) -> dict[str, Any]:
+    def measure_t2(self, number: int, place: dict[str, float]) -> None:
         """At each place of the gate stage, every t1 and phase."""
-        t3_fs, lead_fs = self.t3_fs(self.rig), self.rig.interferometer.lo_lead_fs
-        measured_fs = np.empty(len(t3_fs))
-        readings = np.empty((self.t1_points, self.scheme().steps, len(t3_fs)), np.complex64)
-        times = np.empty(readings.shape)
-        for k, t3 in enumerate(t3_fs.tolist()):
+        lead_fs, slices = self.rig.interferometer.lo_lead_fs, []
+        for t3 in self.t3_fs(self.rig).tolist():
             self.checkpoint()
-            measured_fs[k] = self.rig.gate.move_to(lead_fs + t3) - lead_fs
+            measured_fs = self.rig.gate.move_to(lead_fs + t3) - lead_fs
+            readings = np.empty((self.t1_points, self.scheme().steps), np.complex64)
+            times = np.empty(readings.shape)
             for i, j, train in self.settings(number):
                 self.shape(train)
-                readings[i, j, k] = self._read()
-                times[i, j, k] = self.rig.clock.now()
-        return {"t3_fs": t3_fs, "measured_t3_fs": measured_fs, "readings_v": readings, "time_s": times}
+                readings[i, j] = self._read()
+                times[i, j] = self.rig.clock.now()
+            stored = {
+                **place,
+                "t3_fs": t3,
+                "measured_t3_fs": measured_fs,
+                "readings_v": readings,
+                "time_s": times,
+            }
+            slices.append(stored)
+            self.keep("slice", stored, block_of_slices(slices), **{"t3 (fs)": t3})
 
     def measured(self) -> Progress:
         """Readings so far."""

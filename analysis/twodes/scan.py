@@ -42,17 +42,23 @@ class TwoDScanData:
         return len(self._t2_fs)
 
     def add(self, block: Block) -> None:
-        """Find the signals of one block; blocks may come in any order of t2.
+        """Find the signals of one block; blocks may come in any order of t2, the last one of a t2 counts.
 
         Raises ValueError when the fringes of a spectrometer are too fine for its pixels.
         """
         if self._detector is None:
             self._detector = self.plan.detection.detector(block, self.plan.band_cm)
         readings = self._detector.steadied(block)
+        if block.t2_fs in self._t2_fs:
+            self._drop(self._t2_fs.index(block.t2_fs))
         self._t2_fs.append(block.t2_fs)
         for signature, signals in self._signals.items():
             cycled = self.plan.scheme.extract(readings, signature, axis=1)
             signals.append(HETERODYNE * self._detector.fields(block, cycled))
+
+    def _drop(self, k: int) -> None:
+        for values in (self._t2_fs, *self._signals.values()):
+            del values[k]
 
     @property
     def w3_cm(self) -> NDArray[np.floating]:

@@ -25,34 +25,33 @@ class MapSeries:
     def __init__(self, procedure: TwoDProcedure) -> None:
         self._procedure, self._t2_fs = procedure, procedure.t2_fs()
         self._known: Maps | None = None
-        self._n = 0
+        self._n = self._pieces = 0
 
     def look(self) -> Maps | None:
         """The maps of all t2 so far; None where there is none that was not given before."""
-        last = self._procedure.live_maps()
+        pieces = self._procedure.pieces
+        last = self._procedure.live_maps() if pieces > self._pieces else None
         if last is None:
             return None
         n = 1 + int(np.argmin(np.abs(self._t2_fs - last.t2_fs[-1])))
-        if n == self._n:
-            return None
-        if n != self._n + 1:  # more than one block came meanwhile
+        if n > self._n + 1:  # more than one t2 came meanwhile
             last = self._procedure.live_series()
             assert last is not None, "there was a block before"
-        self._take(last)
+        self._take(last, at=n - len(last.t2_fs))
+        self._pieces = pieces
         return self._shown()
 
-    def _take(self, maps: Maps) -> None:
-        new = len(maps.t2_fs)
-        if new > 1:
-            self._n, self._known = 0, None
-        if self._known is None or self._n + new > len(self._known.t2_fs):
-            self._grow(maps, max(FIRST_ROOM, 2 * (self._n + new)))
-        known, here = self._known, slice(self._n, self._n + new)
+    def _take(self, maps: Maps, at: int) -> None:
+        """Put maps at a place; where there are others of the same t2, these stay as they were given."""
+        end = at + len(maps.t2_fs)
+        if self._known is None or at < self._n or end > len(self._known.t2_fs):
+            self._grow(maps, max(FIRST_ROOM, 2 * end))
+        known, here = self._known, slice(at, end)
         assert known is not None
         known.t2_fs[here] = maps.t2_fs
         known.rephasing[here] = maps.rephasing
         known.nonrephasing[here] = maps.nonrephasing
-        self._n += new
+        self._n = end
 
     def _grow(self, like: Maps, room: int) -> None:
         def larger(part: NDArray[T]) -> NDArray[T]:

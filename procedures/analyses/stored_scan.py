@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +30,9 @@ def stored_scan(
 ) -> TwoDScanData:
     """The blocks of a run over these t1; raises FileFormatError where not one was finished."""
     header, parameters = run.header, run.header["parameters"]
-    blocks = run.groups("block")
+    slices = itertools.groupby(run.groups("slice"), key=itemgetter("t2_fs"))
+    blocks = [block_of(each) for each in run.groups("block")]
+    blocks += [block_of_slices(list(at_t2)) for _, at_t2 in slices]
     if not blocks:
         raise FileFormatError(f"{run.path}: not one t2 was finished ({header['status_reason']})")
     data = TwoDScanData(
@@ -42,15 +46,19 @@ def stored_scan(
         signatures,
     )
     for block in blocks:
-        data.add(block_of(block))
+        data.add(block)
     return data
 
 
 def block_of(stored: Mapping[str, Any]) -> Block:
-    """A block as it is stored, of either kind of detection."""
-    if "counts" in stored:
-        return Block(stored["t2_fs"], stored["counts"], lo_counts=stored["lo_counts"])
-    return Block(stored["t2_fs"], np.real(stored["readings_v"]), t3_fs=stored["measured_t3_fs"])
+    """A block of a spectrometer as it is stored."""
+    return Block(stored["t2_fs"], stored["counts"], lo_counts=stored["lo_counts"])
+
+
+def block_of_slices(slices: Sequence[Mapping[str, Any]]) -> Block:
+    """A block of which each t3 is stored by itself, as far as it was measured."""
+    readings = np.stack([each["readings_v"].real for each in slices], axis=-1)
+    return Block(slices[0]["t2_fs"], readings, t3_fs=np.array([each["measured_t3_fs"] for each in slices]))
 
 
 def _detection(header: Mapping[str, Any]) -> Detection:

@@ -1,6 +1,7 @@
 """The 2DES tab: a scan on the simulated station, live and afterwards, and maps with known beats."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -207,6 +208,7 @@ def test_maps_taken_one_by_one_are_those_of_the_whole_scan(scanned):
     whole = TwoDScanAnalysis(scanned)
     data = TwoDScanData(whole.data.plan)
     procedure = SimpleNamespace(
+        pieces=0,
         t2_fs=lambda: 8.0 * np.arange(5),
         live_maps=lambda: data.maps(last=1) if len(data) else None,
         live_series=data.maps,
@@ -214,6 +216,7 @@ def test_maps_taken_one_by_one_are_those_of_the_whole_scan(scanned):
     series, seen = MapSeries(procedure), []
     for number, block in enumerate(scanned.groups("block")):
         data.add(block_of(block))
+        procedure.pieces += 1
         if number in (0, 1, 4):  # two are missed
             seen.append(series.look())
             assert series.look() is None
@@ -222,6 +225,22 @@ def test_maps_taken_one_by_one_are_those_of_the_whole_scan(scanned):
         np.testing.assert_allclose(getattr(seen[-1], name), getattr(whole.maps, name))
         if name not in ("w1_cm", "w3_cm"):
             np.testing.assert_allclose(getattr(seen[1], name), getattr(whole.maps, name)[:2])
+
+
+def test_the_map_of_a_t2_that_is_not_over_is_shown_as_it_grows(scanned):
+    first, second = (block_of(block) for block in scanned.groups("block")[:2])
+    data = TwoDScanData(TwoDScanAnalysis(scanned).data.plan)
+    procedure = SimpleNamespace(
+        pieces=0, t2_fs=lambda: 8.0 * np.arange(5), live_maps=lambda: data.maps(last=1), live_series=data.maps
+    )
+    series, seen = MapSeries(procedure), []
+    for block in (first, second, replace(second, counts=second.counts[::-1])):
+        data.add(block)
+        procedure.pieces += 1
+        seen.append(series.look())
+    assert [len(maps.t2_fs) for maps in seen] == [1, 2, 2]
+    np.testing.assert_allclose(seen[2].rephasing, data.maps().rephasing, rtol=1e-12)
+    assert np.any(seen[1].rephasing[1] != seen[2].rephasing[1])
 
 
 def test_a_reopened_scan_is_shown(tab, qtbot, scanned):

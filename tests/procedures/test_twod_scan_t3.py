@@ -108,13 +108,36 @@ def test_the_two_signals_are_not_taken_for_each_other(maps, by_spectrometer):
 
 
 def test_the_measured_delays_of_the_gate_are_stored(finished):
-    block = read_run_file(finished[1]).groups("block")[0]
-    off_fs = block["measured_t3_fs"] - block["t3_fs"]
-    assert block["t3_fs"][0] < -10
-    assert block["t3_fs"][-1] == pytest.approx(31 * 4.1)
-    assert np.abs(off_fs).max() < 0.03
-    assert np.any(off_fs != 0)
-    assert block["readings_v"].shape == (6, 9, len(block["t3_fs"]))
+    slices = read_run_file(finished[1]).groups("slice")
+    t3_fs, measured_fs = (np.array([each[name] for each in slices]) for name in ("t3_fs", "measured_t3_fs"))
+    assert t3_fs[0] < -10
+    assert t3_fs[-1] == pytest.approx(31 * 4.1)
+    assert 0 < np.abs(measured_fs - t3_fs).max() < 0.03
+    assert {each["readings_v"].shape for each in slices} == {(6, 9)}
+
+
+def test_what_was_measured_of_a_scan_that_is_stopped_makes_a_map(station, tmp_path, maps):
+    stop = threading.Event()
+    run = prepare_run(
+        "twod_scan_t3",
+        station=str(station),
+        out=tmp_path,
+        overrides=(*SHARED, *GATED),
+        seed=3,
+        speed=math.inf,
+    )
+
+    def watch(procedure):
+        if procedure.pieces >= 20:
+            stop.set()
+
+    outcome = execute_run(run, watch, stop)
+    assert outcome.status == "aborted"
+    stored = read_run_file(outcome.path)
+    assert 20 <= len(stored.groups("slice")) < 36
+    found = analyze_run(stored).maps
+    alike = np.vdot(found.rephasing, maps.rephasing)
+    assert alike.real > 0.9 * np.linalg.norm(found.rephasing) * np.linalg.norm(maps.rephasing)
 
 
 def test_live_maps_exports_and_summary_are_those_of_the_run_file(finished, maps):
