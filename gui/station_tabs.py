@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def show_tabs_of(window: LabWindow, name: str) -> None:
     """Hide the tabs whose instruments the station lacks, and show the first of the others.
 
+    A tab whose first experiment needs another station gets the first one that this station can do.
+
     All stay where the station's file cannot be read, which is told elsewhere, and where none would be left.
     """
     from ..procedures.config import locate
@@ -26,11 +28,16 @@ def show_tabs_of(window: LabWindow, name: str) -> None:
         return
     count = window.tabs.count()
     tabs = [(index, window.tabs.widget(index)) for index in range(count)]
-    fitting = [index for index, tab in tabs if isinstance(tab, ExperimentTab) and fits(tab, station)]
+    fitting: dict[int, str] = {}
+    for index, tab in tabs:
+        if isinstance(tab, ExperimentTab) and (experiment := first_that_fits(tab, station)):
+            fitting[index] = experiment
+            if experiment != tab.experiments[0]:
+                window.form_of(tab).load(experiment)
     for index in range(count) if fitting else ():
         window.tabs.setTabVisible(index, index in fitting)
     if fitting and window.tabs.currentIndex() not in fitting:
-        window.tabs.setCurrentIndex(fitting[0])
+        window.tabs.setCurrentIndex(min(fitting))
 
 
 def show_tab(window: LabWindow, tab: ExperimentTab) -> None:
@@ -39,10 +46,13 @@ def show_tab(window: LabWindow, tab: ExperimentTab) -> None:
     window.tabs.setCurrentWidget(tab)
 
 
-def fits(tab: ExperimentTab, station: Station) -> bool:
-    """Whether the station has every instrument that the tab's default experiment needs."""
+def first_that_fits(tab: ExperimentTab, station: Station) -> str | None:
+    """The first of the tab's experiments for which the station has every instrument."""
     from ..procedures.config import locate
     from ..procedures.experiment import load_experiment
 
-    _, procedure = load_experiment(locate(tab.experiments[0]))
-    return set(procedure.needs) <= station.tables.keys()
+    for name in tab.experiments:
+        _, procedure = load_experiment(locate(name))
+        if set(procedure.needs) <= station.tables.keys():
+            return name
+    return None

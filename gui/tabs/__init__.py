@@ -13,7 +13,6 @@ TABS = (
     "potential_step:PotentialStepTab",
     "confocal:ConfocalTab",
     "twod:TwoDTab",
-    "twod_t3:TwoDT3Tab",
     "twod_tools:TwoDToolsTab",
 )
 """Module and class of every tab, in the order in which the window shows them."""

@@ -41,8 +41,8 @@ class TwoDTab(ExperimentTab):
     """Maps over t2, and all that is asked of one address: a click into a map chooses it."""
 
     title: ClassVar[str] = "2DES"
-    experiments: ClassVar[tuple[str, ...]] = ("twod_scan",)
-    kinds: ClassVar[tuple[str, ...]] = ("twod_scan",)
+    experiments: ClassVar[tuple[str, ...]] = ("twod_scan", "twod_scan_t3")
+    kinds: ClassVar[tuple[str, ...]] = ("twod_scan", "twod_scan_t3")
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)

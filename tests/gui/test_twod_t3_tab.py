@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from qdlab.gui.tabs.twod_t3 import TwoDT3Tab
+from qdlab.gui.tabs.twod import TwoDTab
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "coherence_gated_simulated.toml"
 SMALL = {"t1_points": "2", "t2_points": "2", "t3_points": "8"}
@@ -24,10 +24,12 @@ def test_the_window_shows_this_tab_alone_and_its_maps(lab, judged, qtbot, statio
     window = lab(station)
     visible = [window.tabs.widget(i) for i in range(window.tabs.count()) if window.tabs.isTabVisible(i)]
     assert visible == [window.tab]
-    assert isinstance(window.tab, TwoDT3Tab)
+    assert isinstance(window.tab, TwoDTab)
+    assert window.form.experiment.procedure == "TwoDScanT3"
     window.form.set_values(SMALL)
+    planned = "2 t2 of 14 t3 x 2 t1 x 9 phases"
+    qtbot.waitUntil(lambda: planned in window.form.verdict.text(), timeout=LIMIT_MS)
     assert judged(window.form)
-    assert "2 t2 of 14 t3 x 2 t1 x 9 phases" in window.form.verdict.text()
     with qtbot.waitSignal(window.queue.ended, timeout=LIMIT_MS) as ended:
         assert window.form.queue()
     assert ended.args[1].status == "finished"
