@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
@@ -63,7 +64,7 @@ def _print_plan(console: Console, run: PreparedRun) -> None:
     console.print(
         f"about {_duration(run.plan.duration_s)} of rig time, "
         + (f"{run.plan.photons / 1e6:.1f} M photons, " if run.plan.photons else "")
-        + f"{run.plan.disk_bytes / 1e6:.0f} MB in {run.out}"
+        + f"{decimal(round(run.plan.disk_bytes), precision=1)} in {run.out}"
     )
 
 

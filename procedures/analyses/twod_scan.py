@@ -84,9 +84,9 @@ class TwoDScanAnalysis(RunAnalysis):
 
     def print(self, console: Console) -> None:
         """Print where the signal is and what beats, as a short table."""
-        plan, (w1, w3) = self.data.plan, _strongest(self.maps)
+        plan, n, (w1, w3) = self.data.plan, len(self.maps.t2_fs), _strongest(self.maps)
         console.print(
-            f"{len(self.maps.t2_fs)} maps of {len(plan.t1_fs)} t1 x {plan.scheme.steps} phases; "
+            f"{n} map{'s' * (n != 1)} of {len(plan.t1_fs)} t1 x {plan.scheme.steps} phases; "
             f"absorptive maximum at (w1, w3) = ({w1:.0f}, {w3:.0f}) cm-1"
         )
         if self.coherences is None:
