@@ -26,6 +26,10 @@ station_app = typer.Typer(
 app.add_typer(station_app, name="station")
 
 Out = Annotated[Path, typer.Option("--out", help="Folder for the run's files.")]
+PumpProbeRun = Annotated[
+    Path | None,
+    typer.Option("--pump-probe", help="A pump-probe run that gives the phase of a 2DES scan's maps."),
+]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the simulated bench.")]
 Speed = Annotated[str | None, typer.Option("--speed", help="Of the simulated bench: real, max, or a factor.")]
 
@@ -74,11 +78,12 @@ def analyze(
     figure: Annotated[
         Path | None, typer.Option("--figure", help="Draw the results into this PNG, SVG or PDF.")
     ] = None,
+    pump_probe: PumpProbeRun = None,
 ) -> None:
     """Analyze a recording and print what was found."""
     from .cli_files import analyze_file
 
-    analyze_file(file, json, figure)
+    analyze_file(file, json, figure, pump_probe)
 
 
 @app.command()
@@ -100,11 +105,12 @@ def export(
     out: Annotated[Path, typer.Argument(help="The file (csv: the folder) to write; must not exist.")],
     to: Annotated[str, typer.Option("--to", help="photon-hdf5, ptu, wt5, nexus, or csv.")],
     tttr_mode: Annotated[int, typer.Option("--tttr-mode", help="For ptu: 2 or 3.")] = 3,
+    pump_probe: PumpProbeRun = None,
 ) -> None:
     """Write a recording in another format."""
     from .cli_files import export_file
 
-    export_file(file, to, out, tttr_mode)
+    export_file(file, to, out, tttr_mode, pump_probe)
 
 
 @app.command()

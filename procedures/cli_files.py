@@ -20,15 +20,22 @@ FORMATS = ("ptu", "photon-hdf5", "wt5", "nexus", "csv")
 """What `export --to` takes."""
 
 
-def analyze_file(path: Path, json_path: Path | None, figure: Path | None) -> None:
-    """Analyze a file of any known kind, print the result, and write JSON and figure where asked."""
+def analyze_file(
+    path: Path, json_path: Path | None, figure: Path | None, pump_probe: Path | None = None
+) -> None:
+    """Analyze a file of any known kind, print the result, and write JSON and figure where asked.
+
+    `pump_probe` is a run that a 2DES scan is phased with.
+    """
     for target in (json_path, figure):
         if target is not None and not target.absolute().parent.is_dir():
             raise RefusedError(f"{target}: there is no folder {target.absolute().parent}")
-    analyze = {"run": _analyze_run, "ptu": _analyze_ptu, "chi": _analyze_chi}.get(
-        kind_of(path), _analyze_spectra
-    )
-    summary = analyze(path, figure)
+    kind = kind_of(path)
+    _check_phasing(path, kind, pump_probe)
+    if kind == "run":
+        summary = _analyze_run(path, figure, pump_probe)
+    else:
+        summary = {"ptu": _analyze_ptu, "chi": _analyze_chi}.get(kind, _analyze_spectra)(path, figure)
     if json_path is not None:
         json_path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
@@ -53,11 +60,16 @@ def kind_of(path: Path) -> str:
     return "chi"
 
 
-def _analyze_run(path: Path, figure: Path | None) -> dict[str, Any]:
+def _check_phasing(path: Path, kind: str, pump_probe: Path | None) -> None:
+    if pump_probe is not None and kind != "run":
+        raise RefusedError(f"{path}: is no run; --pump-probe phases runs of 2DES scans")
+
+
+def _analyze_run(path: Path, figure: Path | None, pump_probe: Path | None) -> dict[str, Any]:
     from ..formats.run_file import read_run_file
     from .analyses import analyze_run
 
-    result = analyze_run(read_run_file(path))
+    result = analyze_run(read_run_file(path), pump_probe)
     result.print(Console(highlight=False))
     if figure is not None:
         result.draw(figure)
@@ -222,8 +234,8 @@ def _show_chi(path: Path) -> None:
     )
 
 
-def export_file(path: Path, to: str, out: Path, tttr_mode: int) -> None:
-    """Write a recording in another format; never overwrites."""
+def export_file(path: Path, to: str, out: Path, tttr_mode: int, pump_probe: Path | None = None) -> None:
+    """Write a recording in another format; never overwrites. `pump_probe` is as in `analyze_file`."""
     from . import exports
     from .spectra import spectra_of, spectra_to_csv
 
@@ -236,11 +248,14 @@ def export_file(path: Path, to: str, out: Path, tttr_mode: int) -> None:
     kind = kind_of(path)
     if kind == "chi":
         raise RefusedError(f"{path}: is a CHI text file, which has neither photons nor spectra to export")
+    _check_phasing(path, kind, pump_probe)
+    if pump_probe is not None and to not in ("wt5", "nexus"):
+        raise RefusedError(f"--to {to}: phased maps go to wt5 or nexus")
     match to:
         case "wt5":
-            write_wt5(out, *spectra_of(path, kind))
+            write_wt5(out, *spectra_of(path, kind, pump_probe))
         case "nexus":
-            write_nexus(out, *spectra_of(path, kind))
+            write_nexus(out, *spectra_of(path, kind, pump_probe))
         case "csv" if kind not in ("run", "ptu"):
             spectra_to_csv(spectra_of(path, kind), out)
         case "csv":

@@ -29,15 +29,18 @@ class HoldsSpectra(Protocol):
         ...
 
 
-def spectra_of(path: Path, kind: str) -> tuple[Gridded, ...]:
-    """The spectra of a wt5, NeXus, PyCMDS or run file; raises RefusedError when it holds none."""
+def spectra_of(path: Path, kind: str, pump_probe: Path | None = None) -> tuple[Gridded, ...]:
+    """The spectra of a wt5, NeXus, PyCMDS or run file; raises RefusedError when it holds none.
+
+    Those of a 2DES scan are in the phase of the pump-probe run, where one is given.
+    """
     match kind:
         case "wt5":
             found = tuple(data.gridded() for data in read_wt5(path))
         case "pycmds":
             found = (read_pycmds(path).gridded(),)
         case "run":
-            found = _spectra_of_run(path)
+            found = _spectra_of_run(path, pump_probe)
         case "nexus":
             found = read_nexus(path)
         case _:
@@ -47,12 +50,12 @@ def spectra_of(path: Path, kind: str) -> tuple[Gridded, ...]:
     return found
 
 
-def _spectra_of_run(path: Path) -> tuple[Gridded, ...]:
+def _spectra_of_run(path: Path, pump_probe: Path | None) -> tuple[Gridded, ...]:
     """Those that its analysis makes, or else the NXdata groups that the run stored."""
     from ..formats.run_file import read_run_file
     from .analyses import analyze_run
 
-    result = analyze_run(read_run_file(path))
+    result = analyze_run(read_run_file(path), pump_probe)
     if isinstance(result, HoldsSpectra):
         return result.spectra()
     within = identifier(OWN.strip("/")) + "_"

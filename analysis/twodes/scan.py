@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 
 from .detection import Block, Detection, Detector
 from .phase_cycling import NONREPHASING, REPHASING, Scheme, Signature
-from .phasing import Phase
+from .phasing import Phase, fit_phase
+from .pump_probe import PumpProbeSpectra
 from .spectra import Maps, RotatingFrame, Window, default_w1_axis, maps_from_t1
 
 HETERODYNE = -1j
 """The field that leaves the sample is i times the polarisation: bleaching is positive after this factor."""
+
+OVERLAP_FS = 20.0
+"""Pulses overlap at shorter t2: no phase is taken from there."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,23 @@ class TwoDScanData:
         for signature, signals in self._signals.items():
             cycled = self.plan.scheme.extract(readings, signature, axis=1)
             signals.append(HETERODYNE * self._detector.fields(block, cycled))
+
+    def phase_from(self, pump_probe: PumpProbeSpectra) -> Phase:
+        """The phase that makes the signal at t1 = 0 that of pump-probe spectra, where both were measured.
+
+        t2 at which pulses overlap are left out. Raises ValueError where nothing was measured by both.
+        """
+        t2_fs, r = self.signals(REPHASING)
+        _, n = self.signals(NONREPHASING)
+        late = (t2_fs >= max(OVERLAP_FS, pump_probe.t2_fs.min())) & (t2_fs <= pump_probe.t2_fs.max())
+        seen = (self.w3_cm >= pump_probe.w3_cm[0]) & (self.w3_cm <= pump_probe.w3_cm[-1])
+        if not late.any() or seen.sum() < 2:
+            raise ValueError(
+                f"no map has a t2 of {OVERLAP_FS:g} fs or more, and a w3, where there are pump-probe spectra"
+            )
+        at_t1_zero = (r + n)[late, 0][:, seen] / 2
+        w3_cm = self.w3_cm[seen]
+        return fit_phase(at_t1_zero, pump_probe.signal_at(t2_fs[late], w3_cm), w3_cm)
 
     def _drop(self, k: int) -> None:
         for values in (self._t2_fs, *self._signals.values()):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 from ...formats.errors import FileFormatError
 from ...formats.run_file import RunFile
+from ..errors import RefusedError
 from .run_analysis import RunAnalysis
 
 ANALYSES = {
@@ -27,9 +29,23 @@ ANALYSES = {
 """Kind of run, and the module and class here that analyze it."""
 
 
-def analyze_run(run: RunFile) -> RunAnalysis:
-    """Analyze a run by its kind; raises FileFormatError for a kind that is not known."""
+PHASED = ("twod_scan", "twod_scan_t3")
+"""Kinds whose maps can be put into the phase of a pump-probe run."""
+
+
+def analyze_run(run: RunFile, pump_probe: Path | None = None) -> RunAnalysis:
+    """Analyze a run by its kind, the maps of a 2DES scan in the phase of a pump-probe run if one is given.
+
+    Raises FileFormatError for a kind that is not known, RefusedError for one that has no phase.
+    """
     if run.kind not in ANALYSES:
         raise FileFormatError(f"{run.path}: is a run of kind {run.kind!r}, which this version cannot analyze")
     module, _, name = ANALYSES[run.kind].partition(":")
-    return getattr(import_module(f".{module}", __package__), name)(run)
+    analysis = getattr(import_module(f".{module}", __package__), name)
+    if pump_probe is None:
+        return analysis(run)
+    if run.kind not in PHASED:
+        raise RefusedError(
+            f"{run.path}: is a run of kind {run.kind!r}; a pump-probe run phases 2DES scans only"
+        )
+    return analysis(run, pump_probe)

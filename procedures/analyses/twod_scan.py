@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,15 @@ from threadpoolctl import threadpool_limits
 
 from ...analysis.twodes.coherences import Coherences, find_coherences
 from ...analysis.twodes.phase_cycling import NONREPHASING, REPHASING, Signature
+from ...analysis.twodes.phasing import Phase
 from ...analysis.twodes.scan import TwoDScanData
 from ...analysis.twodes.spectra import Maps
-from ...analysis.twodes.units import FS_PER_CM
+from ...analysis.twodes.units import FS_PER_CM, W
+from ...formats.errors import FileFormatError
 from ...formats.gridded import Gridded
 from ...formats.run_file import RunFile
 from ..spectra import beating_as_gridded, maps_as_gridded
+from .pump_probe import load_pump_probe
 from .run_analysis import RunAnalysis
 from .stored_scan import beats_summary, stored_scan
 
@@ -31,12 +35,21 @@ LEAST_T2 = 40
 
 
 class TwoDScanAnalysis(RunAnalysis):
-    """A 2DES scan, analyzed."""
+    """A 2DES scan, analyzed; its maps in the phase of a pump-probe run where one is given.
 
-    def __init__(self, run: RunFile) -> None:
+    Raises FileFormatError where the two have nothing in common.
+    """
+
+    def __init__(self, run: RunFile, pump_probe: Path | None = None) -> None:
         super().__init__(run)
         self.data = scan_of(run)
-        self.maps: Maps = self.data.maps()
+        self.phase: Phase | None = None
+        if pump_probe is not None:
+            try:
+                self.phase = self.data.phase_from(load_pump_probe(pump_probe))
+            except ValueError as error:
+                raise FileFormatError(f"{pump_probe}: {error}") from None
+        self.maps: Maps = self.data.maps(phase=self.phase)
 
     @cached_property
     def coherences(self) -> Coherences | None:
@@ -59,6 +72,8 @@ class TwoDScanAnalysis(RunAnalysis):
             "carrier_cm": self.data.plan.frame.carrier_cm,
             "strongest": dict(zip(("w1_cm", "w3_cm"), _strongest(self.maps), strict=True)),
         }
+        if self.phase:
+            found["phase"] = asdict(self.phase)
         if self.coherences:
             found["coherences"] = [
                 {
@@ -89,6 +104,13 @@ class TwoDScanAnalysis(RunAnalysis):
             f"{n} map{'s' * (n != 1)} of {len(plan.t1_fs)} t1 x {plan.scheme.steps} phases; "
             f"absorptive maximum at (w1, w3) = ({w1:.0f}, {w3:.0f}) cm-1"
         )
+        if self.phase:
+            p, slope_fs = self.phase, 1 / W
+            console.print(
+                f"phase from pump-probe: {p.p0_rad:+.3f} ± {p.p0_err_rad:.3f} rad at {p.centre_cm:.0f} cm-1, "
+                f"{p.p1_rad_per_cm * slope_fs:+.2f} ± {p.p1_err_rad_per_cm * slope_fs:.2f} fs along w3; "
+                f"{p.mismatch:.0%} of the pump-probe signal differs"
+            )
         if self.coherences is None:
             console.print("too few t2, or too coarse ones, to look for beats")
             return

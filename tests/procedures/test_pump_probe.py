@@ -1,14 +1,18 @@
 """PumpProbe: dS/S as planted, and maps put into its phase."""
 
+import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from qdlab.analysis.twodes.phasing import fit_phase
 from qdlab.analysis.twodes.pump_probe import PumpProbeData, pump_probe_spectra
+from qdlab.analysis.twodes.units import W
 from qdlab.formats.errors import FileFormatError
 from qdlab.formats.run_file import read_run_file
+from qdlab.procedures.analyses import analyze_run
 from qdlab.procedures.analyses.pump_probe import load_pump_probe
 from qdlab.procedures.analyses.t2_scan import t2_signals
 from qdlab.procedures.station import Station, open_rig
@@ -125,6 +129,31 @@ def test_a_heterodyned_signal_is_put_into_the_phase_of_the_pump_probe_run(run):
     assert phase.p0_rad == pytest.approx(0.7, abs=0.03)
     assert phase.p1_rad_per_cm == pytest.approx(2e-4, abs=3e-5)
     assert phase.mismatch < 0.1
+
+
+def test_maps_are_phased_with_a_pump_probe_run(run, qdlab, tmp_path):
+    """A local oscillator that comes 4 fs earlier than the station says turns the maps along w3."""
+    _, reference = run("pump_probe", "pump_probe_simulated", **LATER, repeats=3)
+    _, scan = run("twod_scan", "coherence_simulated", **LATER, t1_points=3, averages=8, allow_aliasing=1)
+    right = analyze_run(read_run_file(scan)).maps
+    with h5py.File(scan, "r+") as file:
+        own = file["user/qdlab"]
+        own.attrs["header"] = json.dumps(json.loads(own.attrs["header"]) | {"lo_lead_fs": 704.0})
+    turned = analyze_run(read_run_file(scan)).maps
+    assert qdlab("analyze", scan, "--pump-probe", reference, "--json", tmp_path / "a.json").status == 0
+    phase = read_json(tmp_path / "a.json")["phase"]
+    assert phase["p1_rad_per_cm"] / W == pytest.approx(4.0, abs=0.3)
+    phased = analyze_run(read_run_file(scan), reference).maps
+    off = [np.linalg.norm(maps.absorptive - right.absorptive) for maps in (turned, phased)]
+    assert off[1] < 0.1 * off[0]
+    assert qdlab("export", scan, tmp_path / "maps.wt5", "--to", "wt5", "--pump-probe", reference).status == 0
+
+
+def test_only_maps_of_2des_are_phased(run, qdlab):
+    _, path = run("pump_probe", "pump_probe_simulated", **LATER, repeats=2)
+    refused = qdlab("analyze", path, "--pump-probe", path)
+    assert refused.status == 2
+    assert "phases 2DES scans only" in refused.sentence
 
 
 def test_a_run_of_another_kind_is_not_taken_for_pump_probe(run):
