@@ -317,7 +317,8 @@ class RunFile:
                 if name not in own:
                     return []
                 stored = _group(own, name)
-                return [read_tree(_group(stored, number)) for number in sorted(stored, key=int)]
+                numbers = [str(number) for number in stored]
+                return [read_tree(_group(stored, number)) for number in sorted(numbers, key=int)]
         except DAMAGES as error:
             raise FileFormatError(f"{self.path}: its {name} cannot be read: {error}") from error
 

@@ -1,10 +1,18 @@
 import importlib.util
+import os
 import sys
 from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the workers have the cores; more threads only wait
 
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def pytest_collection_modifyitems(items):
+    """The checkers take longest in one piece: they come first, while there is other work beside them."""
+    items.sort(key=lambda item: "project" not in item.path.parts)
 
 
 @pytest.fixture(scope="session")
