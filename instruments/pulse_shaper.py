@@ -60,6 +60,20 @@ class PulseTrain:
         """Two equal pulses as strong as they can be, the first `t1_fs` before the second, which is at 0."""
         return cls((-t1_fs, 0.0), phases_rad, (0.5, 0.5), rotating_frame, carrier_cm)
 
+    @classmethod
+    def triple(
+        cls,
+        t1_fs: float,
+        t2_fs: float,
+        phases_rad: tuple[float, float, float],
+        *,
+        rotating_frame: float,
+        carrier_cm: float,
+    ) -> PulseTrain:
+        """Three equal pulses as strong as they can be, `t1_fs` and `t2_fs` apart, the last one at 0."""
+        delays_fs = (-t1_fs - t2_fs, -t2_fs, 0.0)
+        return cls(delays_fs, phases_rad, (1 / 3, 1 / 3, 1 / 3), rotating_frame, carrier_cm)
+
     def mask(self, wavenumber_cm: NDArray[np.float64]) -> NDArray[np.complex128]:
         """M(w) = sum of the pulses' factors at each wavenumber (complex, shape of `wavenumber_cm`)."""
         w = RAD_FS_PER_CM * (wavenumber_cm - self.rotating_frame * self.carrier_cm)

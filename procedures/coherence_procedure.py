@@ -1,6 +1,8 @@
-"""What 2DES experiments share: shaper and delay stage, and with a spectrometer frames of their settings."""
+"""What 2DES experiments share: shaped pulses, and with a spectrometer frames of their settings."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +12,11 @@ from ..instruments.base import InstrumentError
 from ..instruments.pulse_shaper import BLANK, PulseTrain
 from .errors import AbortedError, InterlockError, RefusedError
 from .parameters import count, exact_float
+from .pulse_trains import PulseTrains, pulse_trains
 from .rig import Rig
 from .rig_procedure import POLL_S, Plan, Progress, RigProcedure
 
 DARK_FRAMES = 20
-MOVE_S = 0.2
-"""Of the delay stage to its next place, for estimates."""
 BYTES_PER_FRAME = 2500
 """The pixels of the band in the run file, compressed."""
 LEAST_PIXELS = 64
@@ -27,25 +28,18 @@ SEEN = 2.0
 
 
 class ShapedProcedure(RigProcedure):
-    """A procedure with pulses 1 and 2 from a shaper and a delayed pulse 3, whatever detects."""
+    """A procedure with pulses 1 and 2 from a shaper, whatever delays pulse 3 and whatever detects."""
 
-    needs = ("shaper", "delay")
+    needs: ClassVar[tuple[str, ...]] = ("shaper",)
 
     rotating_frame: float = exact_float("Rotating frame g", default=1.0, minimum=0.0, maximum=1.0)
     carrier_cm: float = exact_float("Carrier", units="1/cm", default=18200.0, minimum=1000.0, maximum=1e5)
 
     _looked_s = 0.0
 
-    def pair(
-        self, t1_fs: float, phases_rad: NDArray[np.floating] | tuple[float, float] = (0.0, 0.0)
-    ) -> PulseTrain:
-        """Pulses 1 and 2, the later one at zero, in this run's rotating frame."""
-        return PulseTrain.pair(
-            t1_fs,
-            (float(phases_rad[0]), float(phases_rad[1])),
-            rotating_frame=self.rotating_frame,
-            carrier_cm=self.carrier_cm,
-        )
+    def trains(self, rig: Rig) -> PulseTrains:
+        """The pulses of the rig's geometry, in this run's rotating frame."""
+        return pulse_trains(rig, self.rotating_frame, self.carrier_cm)
 
     def shape(self, train: PulseTrain) -> None:
         """Let the shaper make these pulses, and wait until it does."""
@@ -64,7 +58,7 @@ class ShapedProcedure(RigProcedure):
 class CoherenceProcedure(ShapedProcedure):
     """One that takes spectra with a local oscillator."""
 
-    needs = ("shaper", "delay", "detector")
+    needs: ClassVar[tuple[str, ...]] = ("shaper", "detector")
 
     integration_s: float = exact_float("Integration", units="s", default=0.008, minimum=1e-5, maximum=65.0)
     averages: int = count("Frames per setting", default=2, minimum=1, maximum=10_000)
@@ -139,7 +133,7 @@ class CoherenceProcedure(ShapedProcedure):
             raise InstrumentError(
                 "no local oscillator on the spectrometer: open its beam, or take a longer integration_s"
             )
-        pulses = _even(self.spectrum(self.pair(0.0), phase)[pixels])
+        pulses = _even(self.spectrum(self.trains(self.rig).train(0.0, 0.0), phase)[pixels])
         if pulses is None or np.std(pulses - lo) < SEEN * np.std(again - lo):
             raise InstrumentError(
                 "the spectrum stays the same when the shaper lets pulses through: see whether its screen "

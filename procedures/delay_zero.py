@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from ..analysis.twodes.delay_zero import STEPS, pump_phases
 from ..instruments.pulse_shaper import BLANK, PulseTrain
-from .coherence_procedure import MOVE_S, CoherenceProcedure
+from .coherence_procedure import CoherenceProcedure
 from .parameters import count, exact_float
+from .pulse_trains import MOVE_S
 from .rig import Rig
 from .rig_procedure import Plan
 
@@ -22,6 +23,7 @@ class DelayZero(CoherenceProcedure):
     """Fringes between pump and local oscillator along the stage, and along the shaper's own delay."""
 
     kind = "delay_zero"
+    needs: ClassVar[tuple[str, ...]] = ("shaper", "delay", "detector")
     DATA_COLUMNS: ClassVar[list[str]] = ["Delay (fs)", "Measured delay (fs)", "LO counts"]
 
     averages: int = count("Frames per setting", default=25, minimum=1, maximum=10_000)

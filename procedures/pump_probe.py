@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from ..analysis.twodes.phase_cycling import scheme
 from ..analysis.twodes.units import FS_PER_CM
 from ..instruments.pulse_shaper import BLANK
-from .coherence_procedure import MOVE_S, CoherenceProcedure, check_band
+from .coherence_procedure import CoherenceProcedure, check_band
 from .errors import RefusedError
 from .parameters import choice, count, exact_float
+from .pulse_trains import MOVE_S, PulseTrains
 from .rig import Rig
 from .rig_procedure import Plan
 
@@ -30,6 +31,7 @@ class PumpProbe(CoherenceProcedure):
     """
 
     kind = "pump_probe"
+    needs: ClassVar[tuple[str, ...]] = ("shaper", "delay", "detector")
     pausable = True
     DATA_COLUMNS: ClassVar[list[str]] = ["t2 (fs)", "Measured t2 (fs)", "Change", "Probe counts"]
 
@@ -72,9 +74,7 @@ class PumpProbe(CoherenceProcedure):
                 f"{widest:.3g} fs or less, or a slower fastest_beat_cm"
             )
         t2 = self.t2_fs()
-        for delay_fs in (t2.min(), t2.max()):
-            rig.delay.check(float(delay_fs))
-        rig.shaper.check(self.pair(0.0))
+        self.trains(rig).check(0.0, (float(t2.min()), float(t2.max())))
         return self.frames_plan(
             rig,
             len(t2) * self.repeats * scheme(self.cycling).steps,
@@ -87,10 +87,11 @@ class PumpProbe(CoherenceProcedure):
         """At each t2: spectra with and without pump in turn."""
         self.set_up()
         self._pixels = self.keep_band(self.lowest_cm, self.highest_cm, MARGIN_CM)
+        trains = self.trains(self.rig)
         for t2_fs in self.t2_fs().tolist():
             self.checkpoint()
-            measured_fs = self.rig.delay.move_to(t2_fs)
-            pairs = [self._on_and_off() for _ in range(self.repeats)]
+            measured_fs = trains.move_to(t2_fs)
+            pairs = [self._on_and_off(trains) for _ in range(self.repeats)]
             on, off = np.moveaxis(np.array(pairs), 1, 0)
             place = {"t2_fs": t2_fs, "measured_t2_fs": measured_fs}
             self.record.add_group(
@@ -105,12 +106,12 @@ class PumpProbe(CoherenceProcedure):
                 }
             )
 
-    def _on_and_off(self) -> NDArray[np.floating]:
+    def _on_and_off(self, trains: PulseTrains) -> NDArray[np.floating]:
         """Counts of one cycle, with the pump and without, shape (2, pixels)."""
         sums = np.zeros((2, int(self._pixels.sum())))
-        phases = scheme(self.cycling).phases_rad
-        for pair in phases:
-            is_on = float(np.cos(pair[0] - pair[1])) > 0
-            train = self.pair(0.0, pair) if is_on else BLANK
+        steps = scheme(self.cycling).phases_rad.tolist()
+        for phases in steps:
+            is_on = float(np.cos(phases[0] - phases[1])) > 0
+            train = trains.train(0.0, 0.0, phases) if is_on else BLANK
             sums[0 if is_on else 1] += self.spectrum(train, PHASE)[self._pixels]
-        return 2 * sums / len(phases)
+        return 2 * sums / len(steps)

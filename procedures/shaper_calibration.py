@@ -75,7 +75,7 @@ class ShaperCalibration(CoherenceProcedure):
                 "ShaperCalibration needs a local oscillator to measure the residual phase against, but "
                 f"{rig.station.path} has lo_lead_fs = 0; take the station file with the local oscillator"
             )
-        rig.delay.check(0.0)
+        self.trains(rig).check(0.0, (0.0, 0.0))
         known = _panel(rig).calibration
         levels, lines = len(self._levels(known)), len(self._first_columns(known))
         if levels < LEAST_LEVELS:
@@ -94,8 +94,14 @@ class ShaperCalibration(CoherenceProcedure):
             settings,
             0.0,
             f"{levels} grey levels, {lines} lines, {len(PAIRS_FS)} pairs, {self.passes} passes over the "
-            "residual phase; somebody must turn the mirror before the spectrometer twice",
+            "residual phase; somebody must turn the mirror before the spectrometer twice"
+            + self._sample_out(rig),
         )
+
+    @staticmethod
+    def _sample_out(rig: Rig) -> str:
+        """Pulses that come the way of pulse 3 carry the phase of what they make in the sample."""
+        return ", and take the sample out" if rig.interferometer.pulse_3 == "shaper" else ""
 
     def perform(self) -> None:
         """Step by step, each used by the next; the calibration is written at the end."""
@@ -187,7 +193,7 @@ class ShaperCalibration(CoherenceProcedure):
                 self.warn(f"a pair of {delay_fs:g} fs comes out {off_as:+.1f} as wrong")
 
     def _find_phase(self) -> None:
-        self.rig.delay.move_to(0.0)
+        self.trains(self.rig).move_to(0.0)
         self._blank = np.asarray(self.spectrum(BLANK, "residual phase"), np.float64)
         lead_fs, cm = self.rig.interferometer.lo_lead_fs, 1e7 / self._wavelength_nm
         counts = self._phase_steps(0.0, "sign")

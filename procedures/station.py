@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 CHARGING_TABLES = ("laser", "counter", "potentiostat", "calibration")
 """What a station for photons needs."""
-COHERENCE_TABLES = ("shaper", "delay", "interferometer")
-"""What a station for 2DES needs, and one of the following."""
+COHERENCE_TABLES = ("shaper", "interferometer")
+"""What a station for 2DES needs, [delay] where a stage delays pulse 3, and one of the following."""
 DETECTION_TABLES = (("detector",), ("gate", "point_detector"))
 """What detects at a station for 2DES: a spectrometer, or a point detector whose light is gated."""
 
@@ -168,6 +168,7 @@ def _complete(file: StationFile, path: Path) -> None:
     """Raise ConfigError when the file is neither a whole charging station nor a whole 2DES station."""
     needed: tuple[str, ...] = CHARGING_TABLES
     if file.shaper or file.detector or file.point_detector:
+        _check_pulse_3(file, path)
         scanned = file.point_detector is not None and file.detector is None
         needed = COHERENCE_TABLES + DETECTION_TABLES[scanned]
     if missing := [name for name in needed if getattr(file, name) is None]:
@@ -176,6 +177,21 @@ def _complete(file: StationFile, path: Path) -> None:
         raise ConfigError(
             f"{path} [station]: reference_electrode must say what potentials are measured against, "
             'such as "Pt quasi-reference"'
+        )
+
+
+def _check_pulse_3(file: StationFile, path: Path) -> None:
+    """Raise ConfigError unless pulse 3 has exactly one source."""
+    shaped = file.interferometer is not None and file.interferometer.pulse_3 == "shaper"
+    if file.delay is None and not shaped:
+        raise ConfigError(
+            f"{path}: nothing delays pulse 3; add the table [delay] of its stage, or, where the shaper makes "
+            'pulse 3 as well, pulse_3 = "shaper" in [interferometer]'
+        )
+    if file.delay is not None and shaped:
+        raise ConfigError(
+            f'{path}: [interferometer] has pulse_3 = "shaper", but there is a [delay] stage for it as well; '
+            "take one of the two out"
         )
 
 
@@ -239,5 +255,5 @@ def _coherence_bench(
         faults=faults,
         dimers=simulation.dimers,
         phonons=simulation.phonons,
-        beams=Beams(lo_lead_fs=interferometer.lo_lead_fs),
+        beams=Beams(pulse_3=interferometer.pulse_3, lo_lead_fs=interferometer.lo_lead_fs),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .config import Table
 from .rig_limits import LimitsTable
@@ -65,6 +65,10 @@ class CalibrationRunTable(Table):
 class InterferometerTable(Table):
     """`[interferometer]`: how the local oscillator meets the signal on the detector."""
 
+    pulse_3: Literal["stage", "shaper"] = Field(
+        default="stage",
+        description="what delays pulse 3: the stage of [delay], or the shaper that makes pulses 1 and 2",
+    )
     lo_lead_fs: float = Field(
         description="how long the local oscillator comes before pulse 3, with the gate stage at zero"
     )
@@ -74,6 +78,14 @@ class InterferometerTable(Table):
         gt=0,
         description="full width at half maximum of its intensity in cm-1, needed where t3 is scanned",
     )
+
+    @model_validator(mode="after")
+    def _heterodyned(self) -> InterferometerTable:
+        if self.pulse_3 == "shaper" and self.lo_lead_fs <= 0:
+            raise ValueError(
+                'pulse_3 = "shaper" needs a local oscillator that comes before it: lo_lead_fs above 0'
+            )
+        return self
 
 
 class BenchTable(Table):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..analysis.twodes.phase_cycling import scheme
 from ..instruments.pulse_shaper import BLANK
-from .coherence_procedure import MOVE_S, CoherenceProcedure, check_band, check_t2_step
+from .coherence_procedure import CoherenceProcedure, check_band, check_t2_step
 from .errors import RefusedError
 from .parameters import choice, count, exact_float, exact_floats
 from .rig import Rig
@@ -51,7 +51,7 @@ class T2Scan(CoherenceProcedure):
         return self.t2_start_fs + self.t2_step_fs * np.arange(self.t2_points)
 
     def preflight(self, rig: Rig) -> Plan:
-        """Check geometry, band, steps and travel; raises RefusedError or OutOfRangeError."""
+        """Check geometry, band, steps, travel and window; raises RefusedError or OutOfRangeError."""
         if rig.interferometer.lo_lead_fs == 0:
             raise RefusedError(
                 f"T2Scan needs a local oscillator that comes before pulse 3, but {rig.station.path} has "
@@ -61,14 +61,12 @@ class T2Scan(CoherenceProcedure):
         self._check_addresses()
         if self.t2_points > 1 and not self.allow_aliasing:
             check_t2_step(self.t2_step_fs, self.fastest_beat_cm)
-        t2, steps = self.t2_fs(), scheme(self.cycling).steps
-        for delay_fs in (t2[0], t2[-1]):
-            rig.delay.check(float(delay_fs))
-        rig.shaper.check(self.pair(self.t1_fs))
+        t2, steps, trains = self.t2_fs(), scheme(self.cycling).steps, self.trains(rig)
+        trains.check(self.t1_fs, (float(t2[0]), float(t2[-1])))
         return self.frames_plan(
             rig,
             self.t2_points * (steps + 1),
-            self.t2_points * MOVE_S,
+            self.t2_points * trains.move_s,
             f"{self.t2_points} t2 from {t2[0]:g} to {t2[-1]:g} fs x {steps} phases at t1 = {self.t1_fs:g} fs",
         )
 
@@ -76,12 +74,13 @@ class T2Scan(CoherenceProcedure):
         """At each t2: the local oscillator alone, then every phase."""
         self.set_up()
         kept = self.keep_band(self.lowest_cm, self.highest_cm, MARGIN_CM)
+        trains, cycle = self.trains(self.rig), scheme(self.cycling).phases_rad.tolist()
         for t2_fs in self.t2_fs().tolist():
             self.checkpoint()
-            measured_fs = self.rig.delay.move_to(t2_fs)
+            measured_fs = trains.move_to(t2_fs)
             lo = self.spectrum(BLANK, PHASE)[kept]
-            trains = [self.pair(self.t1_fs, phases) for phases in scheme(self.cycling).phases_rad]
-            counts = np.array([self.spectrum(train, PHASE)[kept] for train in trains], np.float32)
+            steps = [trains.train(self.t1_fs, t2_fs, phases) for phases in cycle]
+            counts = np.array([self.spectrum(train, PHASE)[kept] for train in steps], np.float32)
             self._keep(t2_fs, measured_fs, lo, counts)
 
     # ---- inside ----

@@ -67,14 +67,12 @@ class TwoDProcedure(ShapedProcedure):
         return self.lowest_cm, self.highest_cm
 
     def check_scan(self, rig: Rig) -> None:
-        """Check band, steps of t1 and t2, and travel; raises RefusedError or OutOfRangeError."""
+        """Check band, steps of t1 and t2, travel and window; raises RefusedError or OutOfRangeError."""
         check_band(self.lowest_cm, self.highest_cm)
         if not self.allow_aliasing:
             self.check_sampling()
-        for t2 in (self.t2_fs()[0], self.t2_fs()[-1]):
-            rig.delay.check(float(t2))
-        for t1 in (0.0, float(self.t1_fs()[-1])):
-            rig.shaper.check(self.pair(t1))
+        first, last = float(self.t2_fs()[0]), float(self.t2_fs()[-1])
+        self.trains(rig).check(float(self.t1_fs()[-1]), (first, last))
 
     def check_sampling(self) -> None:
         """Raise RefusedError where a step folds a frequency of the band onto another."""
@@ -89,15 +87,16 @@ class TwoDProcedure(ShapedProcedure):
             check_t2_step(self.t2_step_fs, self.fastest_beat_cm)
 
     def perform(self) -> None:
-        """Block by block: move to t2 and measure."""
+        """Block by block: go to t2 and measure."""
         detection = self.begin_detection()
         frame = RotatingFrame(self.rotating_frame, self.carrier_cm)
         plan = ScanPlan(self.t1_fs(), self.scheme(), frame, detection, self.band_cm)
         with self._lock:
             self._scan = TwoDScanData(plan)
+        trains = self.trains(self.rig)
         for number, t2_fs in enumerate(self.t2_fs().tolist()):
             self.checkpoint()
-            measured_fs = self.rig.delay.move_to(t2_fs)
+            measured_fs = trains.move_to(t2_fs)
             self.measure_t2(number, {"t2_fs": t2_fs, "measured_t2_fs": measured_fs})
         self._keep_maps()
 
@@ -113,14 +112,14 @@ class TwoDProcedure(ShapedProcedure):
 
     def settings(self, number: int) -> Iterator[tuple[int, int, PulseTrain]]:
         """Every t1 and phase step in the chosen order: their indices, and the pulses."""
-        order = np.arange(self.t1_points)
+        order, t2_fs, trains = np.arange(self.t1_points), float(self.t2_fs()[number]), self.trains(self.rig)
         if self.order == "random":
             order = np.random.default_rng(number).permutation(order)
         elif self.order == "snake" and number % 2:
             order = order[::-1]
         for i in order.tolist():
             for j, phases in enumerate(self.scheme().phases_rad):
-                yield i, j, self.pair(float(self.t1_fs()[i]), phases)
+                yield i, j, trains.train(float(self.t1_fs()[i]), t2_fs, phases)
 
     def keep(self, name: str, stored: Mapping[str, Any], block: Block, **columns: float) -> None:
         """Store a piece of the measurement, and show the block at its t2 as far as it goes."""

@@ -1,4 +1,4 @@
-"""2DES: scan t1 with the shaper and t2 with the delay stage, t3 by the spectrometer, with phase cycling."""
+"""2DES: scan t1 with the shaper, t2 with the delay stage or the shaper, t3 by the spectrometer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from ..analysis.twodes.detection import Detection, Spectrometer
 from ..instruments.pulse_shaper import BLANK
 from .analyses.stored_scan import block_of
-from .coherence_procedure import MOVE_S, CoherenceProcedure
+from .coherence_procedure import CoherenceProcedure
 from .rig import Rig
 from .rig_procedure import Plan
 from .twod_procedure import TwoDProcedure
@@ -24,13 +24,13 @@ class TwoDScan(TwoDProcedure, CoherenceProcedure):
     DATA_COLUMNS: ClassVar[list[str]] = [*TwoDProcedure.DATA_COLUMNS, "LO counts"]
 
     def preflight(self, rig: Rig) -> Plan:
-        """Check band, steps and travel; raises RefusedError or OutOfRangeError."""
+        """Check band, steps, travel and window; raises RefusedError or OutOfRangeError."""
         self.check_scan(rig)
         settings = self.t1_points * self.scheme().steps
         return self.frames_plan(
             rig,
             self.t2_points * (settings + 1),
-            self.t2_points * MOVE_S,
+            self.t2_points * self.trains(rig).move_s,
             f"{self.t2_points} t2 of {self.t1_points} t1 x {self.scheme().steps} phases, "
             f"t1 to {self.t1_fs()[-1]:g} fs, t2 {self.t2_fs()[0]:g} to {self.t2_fs()[-1]:g} fs",
         )

@@ -17,9 +17,9 @@ from ..analysis.twodes.scanned_t3 import (
 )
 from ..instruments.pulse_shaper import BLANK
 from .analyses.stored_scan import block_of_slices
-from .coherence_procedure import MOVE_S
 from .errors import RefusedError
 from .parameters import count, exact_float
+from .pulse_trains import MOVE_S
 from .rig import Rig
 from .rig_procedure import Plan, Progress
 from .twod_procedure import TwoDProcedure
@@ -36,7 +36,7 @@ class TwoDScanT3(TwoDProcedure):
     """
 
     kind = "twod_scan_t3"
-    needs: ClassVar[tuple[str, ...]] = ("shaper", "delay", "gate", "point_detector")
+    needs: ClassVar[tuple[str, ...]] = ("shaper", "gate", "point_detector")
     DATA_COLUMNS: ClassVar[list[str]] = [*TwoDProcedure.DATA_COLUMNS, "t3 (fs)"]
 
     t1_points: int = count("t1 points", default=16, minimum=2, maximum=10_000)
@@ -62,7 +62,7 @@ class TwoDScanT3(TwoDProcedure):
         settings = moves * self.t1_points * steps
         setting_s = rig.shaper.settle_s + self.averages * rig.point_detector.reading_s
         return Plan(
-            settings * setting_s + (moves + self.t2_points) * MOVE_S,
+            settings * setting_s + moves * MOVE_S + self.t2_points * self.trains(rig).move_s,
             settings * BYTES_PER_SETTING,
             0,
             f"{self.t2_points} t2 of {len(t3_fs)} t3 x {self.t1_points} t1 x {steps} phases, "

@@ -8,9 +8,10 @@ probe. With times counted from the probe and the laser's spectrum L(w), 1 at its
 
 electrons per second. The field that leaves the sample is A S itself, in phase with the probe where it
 bleaches; the i stands for a local oscillator that has come another way, a quarter of a wave off, and is not
-there where the probe is its own local oscillator (lead = 0). The delay stages move the probe ("t2", with the
-local oscillator) and the local oscillator alone ("t3"). Everything is a function of the instant: nothing here
-advances time.
+there where the probe is its own local oscillator (lead = 0). Where the shaper makes pulse 3 as well, S is
+the sum over the pulses that probe, d_3 the shaper's delay zero, and s_3 = 0 (see `probing`). The delay stages
+move the probe ("t2", with the local oscillator) and the local oscillator alone ("t3"). Everything is a
+function of the instant: nothing here advances time.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from .clock import PS_PER_S, SimulatedClock
 from .physics.dimer_ensemble import RAD_PER_FS, Laser
 from .physics.linear_motion import Drive, LinearAxis
 from .physics.pulses import Pulse
+from .probing import PROBING, Source
 
 FAULTS = {
     "lo_blocked": "Nothing of the local oscillator arrives: the spectrum has no fringes.",
@@ -103,6 +105,8 @@ class OnDemand:
 class Beams:
     """How strong the beams are on the spectrometer, as fields relative to the local oscillator."""
 
+    pulse_3: Source = "stage"
+    """Where the probe comes from."""
     lo_lead_fs: float = 700.0
     """By how much the local oscillator comes before the probe; 0 where the probe is its own (pump-probe)."""
     signal: float = 0.03
@@ -159,6 +163,7 @@ class CoherenceBench:
     ) -> None:
         self.clock, self.sample, self.seed = clock, sample, seed
         self.faults, self.beams, self.laser = faults or Faults(), beams or Beams(), laser or Laser()
+        self._probing = PROBING[self.beams.pulse_3]
         shift_mm = _SHIFT_FS / (2 * _FS_PER_MM) if "t2_zero_shifted" in self.faults else 0.0
         self.delays = {
             role: DelayLine(LinearAxis(seed=seed, key=key, start_mm=75.0, drive=drive), 75.0 + shift)
@@ -283,9 +288,9 @@ class CoherenceBench:
         return parts[0] if len(parts) == 1 else np.mean(parts, axis=0)
 
     def _setting(self, at_ps: int) -> tuple[float, float]:
-        """Delay of the probe and lead of the local oscillator, to an attosecond."""
-        delay_fs = self.delays["t2"].delay_fs(at_ps)
-        return round(delay_fs, _DELAY_DIGITS), round(self.lo_lead_fs(at_ps), _DELAY_DIGITS)
+        """Time zero and lead of the local oscillator, to an attosecond."""
+        zero_fs = self._probing.zero_fs(self.delays["t2"].delay_fs(at_ps))
+        return round(zero_fs, _DELAY_DIGITS), round(self.lo_lead_fs(at_ps), _DELAY_DIGITS)
 
     def _at_rest(self, pixels: _Pixels, state: _State, setting: tuple[float, float]) -> NDArray[np.float64]:
         if state.view == "pump":
@@ -299,28 +304,32 @@ class CoherenceBench:
         return known
 
     def _fringes(
-        self, pixels: _Pixels, pump: tuple[Pulse, ...], probe_fs: float, lead_fs: float
+        self, pixels: _Pixels, pump: tuple[Pulse, ...], zero_fs: float, lead_fs: float
     ) -> NDArray[np.float64]:
         """Intensity with everything at rest, as the equation above."""
         b = self.beams
         more = 10.0 if "pump_scatters" in self.faults else 1.0
-        field = np.full(len(pixels.amplitude), b.probe_scatter * more * (b.lo_lead_fs != 0), np.complex128)
+        stray = b.probe_scatter * more if self._probing.scatters and b.lo_lead_fs else 0.0
+        field = np.full(len(pixels.amplitude), stray, np.complex128)
         if pump:
-            field += b.pump_scatter * more * pixels.train(pump) * pixels.wave(-probe_fs)
+            field += b.pump_scatter * more * pixels.train(pump) * pixels.wave(-zero_fs)
         if "lo_blocked" not in self.faults:
             field += pixels.wave(-lead_fs)
         field *= pixels.amplitude
         turn = 1j if b.lo_lead_fs else 1.0
-        field += turn * b.signal * self._signal(pixels, pump, probe_fs)
+        field += turn * b.signal * self._signal(pixels, pump, zero_fs)
         return field.real**2 + field.imag**2
 
     def _signal(
-        self, pixels: _Pixels, pump: tuple[Pulse, ...], probe_fs: float
+        self, pixels: _Pixels, pump: tuple[Pulse, ...], zero_fs: float
     ) -> NDArray[np.complexfloating[Any, Any]]:
         """The sample's field, which stays as it is while the local oscillator alone is moved."""
-        key = (pump, probe_fs)
+        key = (pump, zero_fs)
         if (known := pixels.signals.get(key)) is None:
-            field = self.sample.signal_field(pump, Pulse(probe_fs, 1.0 + 0j), pixels.wavenumber_cm)
+            field = np.zeros(len(pixels.amplitude), np.complex128)
+            for earlier, probe in self._probing.probed(pump, zero_fs):
+                made = self.sample.signal_field(earlier, probe, pixels.wavenumber_cm)
+                field += made * pixels.wave(probe.delay_fs - zero_fs)
             known = pixels.keep(pixels.signals, key, field, _KEPT_SIGNALS)
         return known
 

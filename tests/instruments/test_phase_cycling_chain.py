@@ -1,6 +1,7 @@
 """Phase cycling through the shaper: planted signals, through mask, frame and optics, come back as planted."""
 
 from dataclasses import replace
+from itertools import product as product_of
 
 import numpy as np
 import pytest
@@ -89,6 +90,33 @@ def test_three_pulses_bring_a_planted_set_back(shaper, name):
     )
     for which, signature in SIGNATURES.items():
         assert cycle.extract(measured, signature) == pytest.approx(PLANTED[which], abs=3 * QUANTISATION)
+
+
+COLLINEAR = [a for a in product_of(range(-2, 4), repeat=3) if sum(a) == 1 and sum(map(abs, a)) in (1, 3)]
+"""All that three pulses of one beam radiate up to third order, pulses that act twice or thrice among it."""
+
+
+@pytest.mark.parametrize("name", ["3x3x1", "4x4x1"])
+def test_one_beam_of_three_pulses_adds_nothing_to_the_signals(shaper, name):
+    """The phases of pulses 1 and 2 tell the rest apart as well, so that pulse 3 need not be stepped."""
+    cycle, rng = scheme(name), np.random.default_rng(5)
+    assert len(COLLINEAR) == 12
+    planted = {a: complex(*rng.uniform(-1, 1, 2)) for a in COLLINEAR}
+    measured = frames(
+        shaper,
+        cycle,
+        (-250.0, -100.0, 0.0),
+        lambda fields: sum(size * product(fields, a) for a, size in planted.items()),
+    )
+    for signature in SIGNATURES.values():
+        assert cycle.aliases(signature) == []
+        assert cycle.extract(measured, signature) == pytest.approx(planted[signature], abs=5 * QUANTISATION)
+
+
+def test_two_phases_of_a_pulse_are_too_few_for_one_beam():
+    """Then a signal in which pulse 3 acts twice comes through with R."""
+    assert (1, -1, 1) in scheme("2x2x1").aliases(REPHASING)
+    assert (-1, 0, 2) in scheme("3x1x1").aliases(REPHASING)
 
 
 def test_the_predicted_alias_shows_with_three_steps_and_not_with_five(shaper):
