@@ -33,7 +33,7 @@ class RoleCard(QtWidgets.QFrame):
         self.setObjectName("card")
         self.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
         self.lamp = Lamp()
-        self.name = QtWidgets.QLabel(f"<b>{self.title or role}</b>")
+        self.name = QtWidgets.QLabel(f"<b>{self.title or role.replace('_', ' ').capitalize()}</b>")
         self.simulated = QtWidgets.QLabel("SIMULATED", objectName="simulated")
         self.simulated.setStyleSheet("font-size: 9pt; padding: 1px 6px; border-radius: 4px;")
         self.simulated.hide()

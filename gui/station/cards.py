@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .card import RoleCard
 from .counter import CounterCard
-from .delay_card import DelayCard
+from .delay_card import DelayCard, GateCard
 from .detector_card import DetectorCard
 from .laser import LaserCard
 from .potentiostat import PotentiostatCard
@@ -18,7 +18,7 @@ CARDS: dict[str, type[RoleCard]] = {
     "stage": StageCard,
     "shaper": ShaperCard,
     "delay": DelayCard,
-    "gate": DelayCard,
+    "gate": GateCard,
     "detector": DetectorCard,
 }
 

@@ -19,7 +19,7 @@ USUAL_STEP = 2
 class DelayCard(RoleCard):
     """Position in fs and mm; the stop works in the middle of a move."""
 
-    title = "Delay stage"
+    title = "Delay stage, t2"
 
     def build(self) -> None:
         """Where it is, then where to go."""
@@ -71,3 +71,9 @@ class DelayCard(RoleCard):
 
     def _go(self) -> None:
         self.ask("move_to", delay_fs=self.target.value())
+
+
+class GateCard(DelayCard):
+    """The same for the stage that delays the local oscillator."""
+
+    title = "Gate stage, t3"

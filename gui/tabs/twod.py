@@ -64,7 +64,8 @@ class TwoDTab(ExperimentTab):
         self.maps: Maps | None = None
         self.coherences: Coherences | None = None
         self.address_cm: tuple[float, float] | None = None
-        """The address (w1, w3) that was asked for; what is shown is of the nearest point of the maps."""
+        """The address (w1, w3) that is shown, at the nearest point of the maps."""
+        self._asked = False
         self._series: MapSeries | None = None
         self._plan = ""
         self._newest = Newest("trace", self)
@@ -106,7 +107,7 @@ class TwoDTab(ExperimentTab):
         self, run: RunFile, analysis: TwoDScanAnalysis, digested: Coherences | None = None
     ) -> None:
         """Show the maps, and what the analysis found of beats."""
-        address = self.address_cm
+        address = self.address_cm if self._asked else None
         self.clear()
         maps, plan = analysis.maps, analysis.data.plan
         self.coherences = digested
@@ -114,7 +115,7 @@ class TwoDTab(ExperimentTab):
             f"{len(maps.t2_fs)} t2 of {len(plan.t1_fs)} t1 × {plan.scheme.steps} phases, run {run.status}"
         )
         if address is not None and _within(address[0], maps.w1_cm) and _within(address[1], maps.w3_cm):
-            self.address_cm = address
+            self.address_cm, self._asked = address, True
         self._take(maps, min(int(np.searchsorted(maps.t2_fs, SHOWN_T2_FS)), len(maps.t2_fs) - 1))
         self.after.setVisible(digested is not None)
         if digested is None:
@@ -127,6 +128,7 @@ class TwoDTab(ExperimentTab):
         """Empty all views."""
         self._newest.forget()
         self.maps = self.coherences = self.address_cm = self._series = None
+        self._asked = False
         for plot in (self.map, self.trace, self.spectrum, *self.beats):
             plot.clear()
         self.trace.follow_x(0.0, 1000.0, steady=False)
@@ -141,7 +143,7 @@ class TwoDTab(ExperimentTab):
 
     def choose(self, w1_cm: float, w3_cm: float) -> None:
         """Show the trace at this address of the map, as soon as it is there."""
-        self.address_cm = w1_cm, w3_cm
+        self.address_cm, self._asked = (w1_cm, w3_cm), True
         self._ask_trace()
 
     def _ask_trace(self) -> None:
@@ -157,10 +159,10 @@ class TwoDTab(ExperimentTab):
     def _show_trace(self, traced: _Traced) -> None:
         if self.maps is None:  # emptied meanwhile
             return
-        title = f"at ω1 = {traced.w1_cm:.0f}, ω3 = {traced.w3_cm:.0f} cm⁻¹"
+        title = f"ω1 {traced.w1_cm:.0f}, ω3 {traced.w3_cm:.0f} cm⁻¹"
         t2, signal = traced.t2_fs, traced.signal
-        self.trace.draw("real", t2, signal.real, "x0", legend="real part")
-        self.trace.draw("imaginary", t2, signal.imag, "bias", legend="imaginary part")
+        self.trace.draw("real", t2, signal.real, "x0", legend="real")
+        self.trace.draw("imaginary", t2, signal.imag, "bias", legend="imaginary")
         both = np.concatenate([signal.real, signal.imag])
         self.trace.follow_x(float(t2[0]), float(max(t2[-1], t2[0] + 1)), steady=False)
         low, high = float(both.min()), float(both.max())
@@ -190,10 +192,10 @@ class TwoDTab(ExperimentTab):
     # ---- a map ----
 
     def _take(self, maps: Maps, index: int) -> None:
-        """Show these maps at one of their t2; the address is at first where that map is largest."""
+        """Show these maps at one of their t2; an address nobody asked for is where that map is largest."""
         self.maps = maps
         self._set_slider(len(maps.t2_fs) - 1, index)
-        if self.address_cm is None:
+        if not self._asked:
             absorptive = (maps.rephasing[index] + maps.nonrephasing[index]).real
             k1, k3 = np.unravel_index(int(np.argmax(absorptive)), absorptive.shape)
             self.address_cm = float(maps.w1_cm[k1]), float(maps.w3_cm[k3])
