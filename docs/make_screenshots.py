@@ -28,6 +28,7 @@ from qdlab.gui.lab_window import LabWindow
 from qdlab.gui.tabs.confocal import ConfocalTab
 from qdlab.gui.tabs.hbt import HbtTab
 from qdlab.gui.tabs.static_bias import StaticBiasTab
+from qdlab.gui.tabs.twod import TwoDTab
 from qdlab.gui.tabs.voltammetry_flid import VoltammetryFlidTab
 from qdlab.procedures.config import locate
 
@@ -35,6 +36,8 @@ IMAGES = Path(__file__).parent / "images"
 SIZE = (1600, 1000)
 EXACT_COLOURS = 112
 LIMIT_S = 120.0
+BEATS_AT_CM = 18440.0, 17930.0
+"""Where the beats of 480 cm-1 are strongest."""
 SHORT = {"hold_s": 10.0, "cycles": 2, "scan_rate_v_s": 0.4}
 
 
@@ -256,6 +259,20 @@ def dark(session: Session) -> None:
     session.window.set_theme("light")
 
 
+def twod(session: Session) -> None:
+    """A 2DES scan after its end, on its own station."""
+    session.close()
+    session._window = session.open("coherence_simulated")
+    session.show_tab(TwoDTab, t2_points=60)
+    session.run()
+    tab = session.window.tab
+    assert isinstance(tab, TwoDTab)
+    tab.choose(*BEATS_AT_CM)
+    settle(0.5)
+    session.picture("twod")
+    session.close()
+
+
 SCENES: dict[str, Callable[[Session], None]] = {
     scene.__name__: scene
     for scene in (
@@ -272,6 +289,7 @@ SCENES: dict[str, Callable[[Session], None]] = {
         compare,
         dark,
         failed,
+        twod,
     )
 }
 

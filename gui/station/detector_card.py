@@ -27,13 +27,16 @@ class DetectorCard(RoleCard):
         self.plot.setFixedHeight(170)
         self.full = QtWidgets.QProgressBar()
         self.full.setMaximum(1000)
+        self.full.setTextVisible(False)
+        self.told_full = told_label()
         self.dark = told_label(faint=True)
         self.integration = field(8.0, 0.001, 1e5, decimals=3, step=1.0, unit="ms")
         self.set = button("Set", self._set, tip="set the integration time")
         self.take_dark = button("Take dark", lambda: self.ask("take_dark"))
         self.controls += [self.integration, self.set, self.take_dark]
         self.body.addWidget(self.plot, 0, 0, 1, 3)
-        self.body.addWidget(self.full, 1, 0, 1, 3)
+        self.body.addWidget(self.full, 1, 0)
+        self.body.addWidget(self.told_full, 1, 1, 1, 2)
         for column, widget in enumerate((self.integration, self.set, self.take_dark)):
             self.body.addWidget(widget, 2, column)
         self.body.addWidget(self.dark, 3, 0, 1, 3)
@@ -52,12 +55,12 @@ class DetectorCard(RoleCard):
         self._shown = spectrum
         if peak is None or integration is None:
             self.full.setValue(0)
-            self.full.setFormat("")
+            self.told_full.setText("")
             return
         saturated = state.words.get("saturation") == "saturated"
         self.full.setValue(min(1000, round(1000 * peak.value / peak.upper)))
         told = f"fullest pixel {100 * peak.value / peak.upper:.0f} %"
-        self.full.setFormat("SATURATED" if saturated else told)
+        self.told_full.setText("SATURATED" if saturated else told)
         shutter = " (no shutter: block the light)" if state.words.get("shutter") == "none" else ""
         say(self.dark, f"dark {state.words.get('dark', '')}{shutter}")
         limits_ms = 1e3 * integration.lower, 1e3 * integration.upper

@@ -245,13 +245,16 @@ class TwoDTab(ExperimentTab):
         foot.addWidget(self.scan_told)
         traces = QtWidgets.QSplitter(QtCore.Qt.Orientation.Vertical)
         above = QtWidgets.QSplitter(QtCore.Qt.Orientation.Horizontal)
-        self.after = QtWidgets.QSplitter(QtCore.Qt.Orientation.Horizontal)
+        beats = QtWidgets.QSplitter(QtCore.Qt.Orientation.Horizontal)
+        self.after = QtWidgets.QTabWidget()
+        self.after.addTab(beats, "Beating maps")
+        self.after.addTab(self.table, "Global fit")
         rows = QtWidgets.QSplitter(QtCore.Qt.Orientation.Vertical)
         for splitter, parts, sizes in (
             (traces, (self.trace, self.spectrum), (300, 260)),
             (above, (left, traces), (620, 420)),
-            (self.after, (*self.beats, self.table), (215, 195, 195, 390)),
-            (rows, (above, self.after), (580, 290)),
+            (beats, self.beats, (260, 240, 240)),
+            (rows, (above, self.after), (540, 330)),
         ):
             for part in parts:
                 splitter.addWidget(part)

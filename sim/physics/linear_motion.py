@@ -110,7 +110,8 @@ class LinearAxis:
         for planned in (self._segments, self._legs):
             while planned[-1].at_ps > at_ps:
                 planned.pop()
-        if not v_mm_s:
+        if not v_mm_s:  # also where a move begins at this very instant
+            self._append(at_ps, x_mm, 0.0, 0.0)
             return at_ps
         acceleration = acceleration_mm_s2 or self.drive.acceleration_mm_s2
         brake_s = abs(v_mm_s) / acceleration

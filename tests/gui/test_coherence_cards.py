@@ -144,10 +144,10 @@ def test_the_spectrum_is_live_and_fuller_with_a_longer_integration(panel, qtbot)
     assert np.ptp(x) > 150
     assert 500 < x[np.argmax(y)] < 600  # the laser's centre is at 549 nm
     assert y.max() == pytest.approx(counts.max() / 1e3, rel=0.05)
-    assert not card.full.text().startswith("SATURATED")
+    assert not card.told_full.text().startswith("SATURATED")
     card.integration.setValue(100.0)
     click(qtbot, card.set)
-    qtbot.waitUntil(lambda: card.full.text() == "SATURATED", timeout=LIMIT_MS)
+    qtbot.waitUntil(lambda: card.told_full.text() == "SATURATED", timeout=LIMIT_MS)
 
 
 def test_dark_counts_are_taken_off_until_the_integration_changes(panel, qtbot):

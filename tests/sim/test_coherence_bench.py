@@ -145,6 +145,15 @@ def test_a_move_given_while_moving_brakes_first():
     assert x_mm[-1] == pytest.approx(69.0, abs=1e-9)
 
 
+def test_a_move_that_is_stopped_as_it_begins_goes_nowhere():
+    axis = LinearAxis(seed=1, key=0)
+    axis.move(PS_PER_S, 60.0)
+    assert axis.stop(PS_PER_S) == PS_PER_S
+    assert not axis.moving(PS_PER_S)
+    for later_s in (1, 2, 100):
+        assert axis.position_mm(later_s * PS_PER_S) == pytest.approx(41.3, abs=1e-9)
+
+
 def test_positions_follow_from_the_moves_and_not_from_when_somebody_looks():
     looked, unseen = (LinearAxis(seed=4, key=0) for _ in range(2))
     for axis in (looked, unseen):
