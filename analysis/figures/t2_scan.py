@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ..twodes.t2_traces import T2Signals, T2Traces
+from ..twodes.told import told_time
 from .style import TRACE_COLOUR, name_axes, new_figure
 from .twodes import BEAT_COLOURS, MAP_COLOURS, TRACE_COLOURS
 
@@ -73,9 +74,10 @@ def _spectra(axes: Axes, found: T2Traces) -> None:
     for trace, colour in zip(found.traces, TRACE_COLOURS, strict=False):
         axes.plot(found.beating.w2_cm, np.abs(trace.spectrum), lw=1.2, color=colour)
     for beat in found.fit.beats:
-        told = f"{beat.w2_cm.value:+.0f} cm⁻¹: {beat.dephasing_fs.value:.0f} fs"
+        time = beat.dephasing_fs
+        told = f"{beat.w2_cm.value:+.0f} cm⁻¹: {told_time(time.value, time.error)}"
         axes.axvline(beat.w2_cm.value, lw=0.8, ls=":", color=TRACE_COLOUR, label=told)
-    axes.legend(frameon=False, fontsize=9, title="global fit", loc="upper right")
+    axes.legend(frameon=False, fontsize=9, title="global fit: dephasing (fs)", loc="upper right")
     axes.set_xlim(-WIDEST_CM, WIDEST_CM)
     axes.set_ylim(bottom=0)
     name_axes(axes, "ω2 (cm⁻¹)", "amplitude (√counts)", "spectra of the traces")

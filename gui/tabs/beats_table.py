@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy import QtCore, QtWidgets
 
+from ...analysis.twodes.told import UNDETERMINED
+
 if TYPE_CHECKING:
     from ...analysis.twodes.global_fit import GlobalFit, Interval
 
 COLUMNS = ("beat (cm⁻¹)", "dephasing (fs)", "strength")
 ROW_PX, WIDTH_PX = 25, 370
-UNDETERMINED = "undetermined"
 TITLE = "<b>Global fit</b> of the whole rephasing map, ± 95 %"
 
 

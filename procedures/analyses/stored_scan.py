@@ -16,6 +16,7 @@ from ...analysis.twodes.phase_cycling import NONREPHASING, REPHASING, Signature,
 from ...analysis.twodes.scan import ScanPlan, TwoDScanData
 from ...analysis.twodes.scanned_t3 import LocalOscillator, ScannedT3
 from ...analysis.twodes.spectra import RotatingFrame
+from ...analysis.twodes.told import told_time
 from ...formats.errors import FileFormatError
 from ...formats.run_file import RunFile
 
@@ -93,6 +94,6 @@ def print_beats(console: Console, beats: Sequence[Beat], decimals: int) -> None:
         w2_cm, dephasing_fs = beat.w2_cm, beat.dephasing_fs
         table.add_row(
             f"{w2_cm.value:+.{decimals}f} ± {w2_cm.error:.{decimals}f}",
-            f"{dephasing_fs.value:.{decimals - 1}f} ± {dephasing_fs.error:.{decimals - 1}f}",
+            told_time(dephasing_fs.value, dephasing_fs.error, decimals - 1),
         )
     console.print(table)

@@ -17,6 +17,7 @@ from ...analysis.twodes.phase_cycling import NONREPHASING, REPHASING, Signature
 from ...analysis.twodes.phasing import Phase
 from ...analysis.twodes.scan import TwoDScanData
 from ...analysis.twodes.spectra import Maps
+from ...analysis.twodes.told import told_time
 from ...analysis.twodes.units import FS_PER_CM, W
 from ...formats.errors import FileFormatError
 from ...formats.gridded import Gridded
@@ -124,7 +125,7 @@ class TwoDScanAnalysis(RunAnalysis):
             table.add_row(
                 f"{kind.asked_cm:.0f}",
                 f"{frequency.value:.1f} ± {frequency.error:.1f}",
-                f"{dephasing.value:.0f} ± {dephasing.error:.0f}",
+                told_time(dephasing.value, dephasing.error),
             )
         console.print(table)
 
