@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..analysis.twodes.detection import Detection
+from ..analysis.twodes.phase_cycling import REPHASING
 from ..analysis.twodes.scanned_t3 import (
     LocalOscillator,
     ScannedT3,
@@ -15,7 +19,9 @@ from ..analysis.twodes.scanned_t3 import (
     nearest_step_fs,
     t3_axis_fs,
 )
-from ..instruments.pulse_shaper import BLANK
+from ..analysis.twodes.units import FS_PER_CM
+from ..instruments.base import InstrumentError
+from ..instruments.pulse_shaper import BLANK, PulseTrain
 from .analyses.stored_scan import block_of_slices
 from .errors import RefusedError
 from .parameters import count, exact_float
@@ -27,6 +33,10 @@ from .twod_procedure import TwoDProcedure
 PHASE = "2D scan, t3 scanned"
 BYTES_PER_SETTING = 16
 """A complex reading and its time, in the run file."""
+CHECKED_PLACES, CHECKS = 2, 3
+"""Places of the gate, and phase cycles at each, that tell before a scan whether there is a signal."""
+SEEN = 5.0
+"""It is there when it is so many times its noise in these."""
 
 
 class TwoDScanT3(TwoDProcedure):
@@ -58,8 +68,8 @@ class TwoDScanT3(TwoDProcedure):
         for t3 in (t3_fs[0], t3_fs[-1]):
             rig.gate.check(lead_fs + float(t3))
         steps = self.scheme().steps
-        moves = self.t2_points * len(t3_fs)
-        settings = moves * self.t1_points * steps
+        moves = self.t2_points * len(t3_fs) + CHECKED_PLACES
+        settings = self.t2_points * len(t3_fs) * self.t1_points * steps + CHECKED_PLACES * CHECKS * steps
         setting_s = rig.shaper.settle_s + self.averages * rig.point_detector.reading_s
         return Plan(
             settings * setting_s + moves * MOVE_S + self.t2_points * self.trains(rig).move_s,
@@ -92,6 +102,8 @@ class TwoDScanT3(TwoDProcedure):
 
     def measure_t2(self, number: int, place: dict[str, float]) -> None:
         """At each place of the gate stage, every t1 and phase."""
+        if number == 0:
+            self._check_light(place["t2_fs"])
         lead_fs, slices = self.rig.interferometer.lo_lead_fs, []
         for t3 in self.t3_fs(self.rig).tolist():
             self.checkpoint()
@@ -117,6 +129,36 @@ class TwoDScanT3(TwoDProcedure):
         return Progress(told=f"{self.readings:,} readings")
 
     # ---- inside ----
+
+    def _check_light(self, t2_fs: float) -> None:
+        """Raise InstrumentError unless readings at t1 = 0 turn round when the gate moves half a period.
+
+        At a quarter and at three quarters of an optical period: what does not interfere with the local
+        oscillator is the same at both.
+        """
+        period_fs = FS_PER_CM / self.rig.interferometer.laser_centre_cm
+        train = partial(self.trains(self.rig).train, 0.0, t2_fs)
+        found = []
+        for part in (0.25, 0.75):
+            self.rig.gate.move_to(self.rig.interferometer.lo_lead_fs + part * period_fs)
+            found.append([self._cycle(train) for _ in range(CHECKS)])
+        at = np.array(found)
+        first, second = self.scheme().extract(at.mean(axis=1), REPHASING, axis=1)
+        noise = math.sqrt(np.var(at, axis=1, ddof=1).mean() / (2 * CHECKS * self.scheme().steps))
+        if abs(first - second) / 2 < SEEN * noise:
+            raise InstrumentError(
+                f"{CHECKS} phase cycles at t1 = t3 = 0 show no signal with the local oscillator: see whether "
+                "both beams are open and overlap, the chopper turns and the lock-in follows it; or take "
+                "more readings per setting (averages)"
+            )
+
+    def _cycle(self, train: Callable[[Sequence[float]], PulseTrain]) -> list[float]:
+        """The readings of one phase cycle."""
+        readings = []
+        for phases in self.scheme().phases_rad:
+            self.shape(train(phases))
+            readings.append(self._read().real)
+        return readings
 
     def _read(self) -> complex:
         """Mean of a setting's readings, in volts."""

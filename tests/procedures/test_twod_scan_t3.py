@@ -149,13 +149,21 @@ def test_live_maps_exports_and_summary_are_those_of_the_run_file(finished, maps)
     assert (summary["kind"], summary["t1_points"], summary["t2_points"]) == ("twod_scan_t3", 6, 1)
 
 
+def test_a_scan_without_a_local_oscillator_ends_before_it_begins(station, tmp_path):
+    _, outcome = perform("twod_scan_t3", station, tmp_path, *SHARED, *GATED, faults=["lo_blocked"])
+    assert outcome.status == "failed"
+    assert "show no signal with the local oscillator: see whether both beams are open" in outcome.reason
+    assert read_run_file(outcome.path).groups("slice") == []
+
+
 def test_the_plan_tells_all_three_delays_and_the_time(finished):
     run, _ = finished
     settings = 36 * 6 * 9
     assert run.plan.sentence == (
         "1 t2 of 36 t3 x 6 t1 x 9 phases, t1 to 35 fs, t2 100 to 100 fs, t3 -16.4 to 127.1 fs"
     )
-    assert run.plan.duration_s == pytest.approx(settings * (0.1 + 0.07) + 37 * 0.2)
+    looked = 2 * 3 * 9
+    assert run.plan.duration_s == pytest.approx((settings + looked) * (0.1 + 0.07) + (37 + 2) * 0.2)
     assert run.procedure.progress.elapsed_s == pytest.approx(run.plan.duration_s, rel=0.1)
 
 
