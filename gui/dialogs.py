@@ -47,9 +47,18 @@ def choose_folder(parent: QtWidgets.QWidget, title: str, folder: str, then: Call
 
 
 def save_file(
-    parent: QtWidgets.QWidget, title: str, proposed: Path, kinds: str, then: Callable[[Path], None]
+    parent: QtWidgets.QWidget,
+    title: str,
+    proposed: Path,
+    kinds: str,
+    then: Callable[[Path], None],
+    *,
+    may_overwrite: bool = True,
 ) -> None:
-    """Let a person choose where to write; the suffix is the proposed one. Asks before overwriting."""
+    """Let a person choose where to write; the suffix is the proposed one.
+
+    Asks before overwriting, where `then` may do so; else that refuses what exists.
+    """
     dialog = _file_dialog(parent, title, str(proposed.parent), kinds)
     dialog.setAcceptMode(QtWidgets.QFileDialog.AcceptMode.AcceptSave)
     dialog.setOption(QtWidgets.QFileDialog.Option.DontConfirmOverwrite)  # that question is modal
@@ -57,7 +66,7 @@ def save_file(
     dialog.selectFile(proposed.name)
 
     def take(path: Path) -> None:
-        if path.exists():
+        if may_overwrite and path.exists():
             ask_yes(parent, "overwrite", OVERWRITE_QUESTION.format(path=path), lambda: then(path))
         else:
             then(path)

@@ -19,6 +19,11 @@ class Export:
         """True for what a run without photons cannot become."""
         return self.to not in ("picture", "csv")
 
+    @property
+    def may_overwrite(self) -> bool:
+        """True for a picture, which the run file gives again; data are never overwritten."""
+        return self.to == "picture"
+
 
 EXPORTS = (
     Export("Picture (PNG)", ".png", "picture"),
@@ -40,11 +45,11 @@ def export_run(run_path: Path, export: Export, out: Path) -> Path:
     from ..procedures import exports
     from ..procedures.analyses import analyze_run
 
+    if out.exists() and not export.may_overwrite:
+        raise FileExistsError(f"{out}: exists already; choose a new name")
     if export.to == "picture":
         analyze_run(read_run_file(run_path)).draw(out)
         return out
-    if out.exists():
-        raise FileExistsError(f"{out}: exists already; choose a new name")
     if export.to == "csv":
         some = exports.has_photons(run_path, is_run=True)
         exports.to_csv(run_path, exports.read_recording(run_path, is_run=True) if some else None, out)

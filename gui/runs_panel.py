@@ -297,6 +297,7 @@ class RunsPanel(QtWidgets.QWidget):
             proposed,
             f"*{export.suffix}",
             lambda out: self.export_run(entry, export, out),
+            may_overwrite=export.may_overwrite,
         )
 
     def _ask_to_recover(self) -> None:

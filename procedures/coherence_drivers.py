@@ -285,8 +285,13 @@ def _build_lockin(table: LockinTable, around: Surroundings) -> Device:
 
     from ..instruments.lockin_detector import LockinDetector
 
-    kinds = {kind.__name__: kind for kind in (srs.SR830, srs.SR860, signalrecovery.DSP7225)}
-    kind = kinds.get(table.model, signalrecovery.DSP7265)
+    models = {
+        "SR830": srs.SR830,
+        "SR860": srs.SR860,
+        "DSP7225": signalrecovery.DSP7225,
+        "DSP7265": signalrecovery.DSP7265,
+    }
+    model = models[table.model]
     if table.connection == SIMULATED:
         from ..sim.emulators.doors import EmulatedAdapter
         from ..sim.emulators.sr830 import Sr830
@@ -297,7 +302,7 @@ def _build_lockin(table: LockinTable, around: Surroundings) -> Device:
 
         link = partial(open_link, table.connection)
     return LockinDetector(
-        lambda: kind(link()),
+        lambda: model(link()),
         clock=around.clock,
         time_constant_s=table.time_constant_s,
         settle_time_constants=table.settle_time_constants,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -23,7 +24,7 @@ from .rig import Rig
 from .spectra import maps_as_gridded
 
 
-class TwoDProcedure(ShapedProcedure):
+class TwoDProcedure(ShapedProcedure, ABC):
     """Maps over t1 and t3 at each t2; subclasses write `preflight`, `begin_detection` and `measure_t2`."""
 
     pausable = True
@@ -102,13 +103,13 @@ class TwoDProcedure(ShapedProcedure):
 
     # ---- what subclasses write ----
 
+    @abstractmethod
     def begin_detection(self) -> Detection:
         """Set the detector up, and write into the header what the analysis has to know of it."""
-        raise NotImplementedError(f"{type(self).__name__} must write begin_detection()")
 
+    @abstractmethod
     def measure_t2(self, number: int, place: dict[str, float]) -> None:
         """Measure at the t2 of this number, and `keep` what was measured at this place as it comes."""
-        raise NotImplementedError(f"{type(self).__name__} must write measure_t2()")
 
     def settings(self, number: int) -> Iterator[tuple[int, int, PulseTrain]]:
         """Every t1 and phase step in the chosen order: their indices, and the pulses."""

@@ -33,8 +33,8 @@ from .twod_procedure import TwoDProcedure
 PHASE = "2D scan, t3 scanned"
 BYTES_PER_SETTING = 16
 """A complex reading and its time, in the run file."""
-CHECKED_PLACES, CHECKS = 2, 3
-"""Places of the gate, and phase cycles at each, that tell before a scan whether there is a signal."""
+CHECKED_PERIODS, CHECKS = (0.25, 0.75), 3
+"""Places of the gate, in optical periods, and phase cycles at each, that tell whether there is a signal."""
 SEEN = 5.0
 """It is there when it is so many times its noise in these."""
 
@@ -68,8 +68,8 @@ class TwoDScanT3(TwoDProcedure):
         for t3 in (t3_fs[0], t3_fs[-1]):
             rig.gate.check(lead_fs + float(t3))
         steps = self.scheme().steps
-        moves = self.t2_points * len(t3_fs) + CHECKED_PLACES
-        settings = self.t2_points * len(t3_fs) * self.t1_points * steps + CHECKED_PLACES * CHECKS * steps
+        moves = self.t2_points * len(t3_fs) + len(CHECKED_PERIODS)
+        settings = (self.t2_points * len(t3_fs) * self.t1_points + len(CHECKED_PERIODS) * CHECKS) * steps
         setting_s = rig.shaper.settle_s + self.averages * rig.point_detector.reading_s
         return Plan(
             settings * setting_s + moves * MOVE_S + self.t2_points * self.trains(rig).move_s,
@@ -139,8 +139,8 @@ class TwoDScanT3(TwoDProcedure):
         period_fs = FS_PER_CM / self.rig.interferometer.laser_centre_cm
         train = partial(self.trains(self.rig).train, 0.0, t2_fs)
         found = []
-        for part in (0.25, 0.75):
-            self.rig.gate.move_to(self.rig.interferometer.lo_lead_fs + part * period_fs)
+        for periods in CHECKED_PERIODS:
+            self.rig.gate.move_to(self.rig.interferometer.lo_lead_fs + periods * period_fs)
             found.append([self._cycle(train) for _ in range(CHECKS)])
         at = np.array(found)
         first, second = self.scheme().extract(at.mean(axis=1), REPHASING, axis=1)

@@ -16,6 +16,26 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
+def small_station():
+    """Write a shipped 2DES station with an ensemble small enough for tests; returns the file's path.
+
+    Each of `changes` is a text of the shipped file and what stands there instead.
+    """
+    from qdlab.procedures.config import locate
+
+    def write(folder, name, *changes, dimers=60):
+        text = locate(name).read_text(encoding="utf-8")
+        for old, new in (("dimers = 4000", f"dimers = {dimers}"), *changes):
+            assert old in text
+            text = text.replace(old, new)
+        path = folder / f"{name}.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
 def load_benchmark():
     """Load a program of benchmarks/ by its name, as a module."""
 

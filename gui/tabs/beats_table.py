@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ...analysis.twodes.global_fit import GlobalFit, Interval
 
 COLUMNS = ("beat (cm⁻¹)", "dephasing (fs)", "strength")
-ROW_PX, WIDTH_PX = 25, 370
+ROW_PX = 25
 TITLE = "<b>Global fit</b> of the whole rephasing map, ± 95 %"
 
 
@@ -39,7 +39,6 @@ class BeatsTable(QtWidgets.QWidget):
         across.setStretchLastSection(True)
         down.setDefaultSectionSize(ROW_PX)
         down.hide()
-        self.setMinimumWidth(WIDTH_PX)
         layout = QtWidgets.QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 4)
         layout.addWidget(self.title)

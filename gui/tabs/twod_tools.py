@@ -14,8 +14,8 @@ class TwoDToolsTab(PictureTab):
     """Runs of a few minutes, each shown by its picture when it is over."""
 
     title: ClassVar[str] = "2DES tools"
-    experiments: ClassVar[tuple[str, ...]] = ("delay_zero", "t2_scan", "pump_probe")
-    kinds: ClassVar[tuple[str, ...]] = ("delay_zero", "t2_scan", "pump_probe", "shaper_calibration")
+    experiments: ClassVar[tuple[str, ...]] = ("delay_zero", "t2_scan", "pump_probe", "shaper_calibration")
+    kinds: ClassVar[tuple[str, ...]] = experiments
 
     def look(self, procedure: RigProcedure) -> None:
         """Nothing: the progress is in the queue."""

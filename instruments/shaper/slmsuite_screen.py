@@ -93,7 +93,7 @@ class SlmsuiteScreen(Screen):
     def _made(self) -> _Panel:
         try:
             return self._class(**self._options)
-        except Exception as error:
+        except Exception as error:  # whatever it is, raised again
             # a half-made panel closes itself when it is dropped, and the error would keep it
             traceback.clear_frames(error.__traceback__)
             raise
@@ -168,7 +168,7 @@ def _told(what: str) -> Iterator[None]:
     """Any error of a maker's module as an InstrumentError that says it."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # a maker's module raises what it likes
         raise InstrumentError(f"{what} ({type(error).__name__}: {_one_line(error)})") from error
 
 

@@ -97,14 +97,25 @@ def judged(qtbot):
 
 
 @pytest.fixture
-def run_short(qtbot):
+def run_to_end(qtbot):
+    """Queue what a window's form says, wait for its end and its result; returns the job and its outcome."""
+
+    def run(window):
+        with qtbot.waitSignal(window.queue.ended, timeout=LIMIT_MS) as ended:
+            assert window.form.queue()
+        qtbot.waitUntil(lambda: not window.opener.busy, timeout=LIMIT_MS)
+        return ended.args
+
+    return run
+
+
+@pytest.fixture
+def run_short(run_to_end):
     """Fill a window's form with a short run, start it and wait for its end; returns the job."""
 
     def run(window, **values):
         window.form.set_values({**SHORT, **values})
-        with qtbot.waitSignal(window.queue.ended, timeout=LIMIT_MS) as ended:
-            assert window.form.queue()
-        qtbot.waitUntil(lambda: not window.opener.busy, timeout=LIMIT_MS)
-        return ended.args[0]
+        job, _ = run_to_end(window)
+        return job
 
     return run

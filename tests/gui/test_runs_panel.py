@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+from qtpy import QtWidgets
 
 from qdlab.formats.run_file import read_run_file
 from qdlab.gui.compare import flattened
@@ -246,9 +247,14 @@ def test_an_export_that_would_overwrite_data_is_refused_with_its_reason(panel, r
     panel.select(runs[1]["cv"])
     out = tmp_path / "there.ptu"
     out.write_text("mine")
+    panel._exports[EXPORTS[2]].trigger()
+    dialog = panel.findChild(QtWidgets.QFileDialog)
+    dialog.setDirectory(str(tmp_path))
+    dialog.selectFile(out.name)
     with qtbot.waitSignal(panel.refused, timeout=LIMIT_MS) as refused:
-        panel.export_run(panel.selected[0], EXPORTS[2], out)
+        dialog.accept()
     assert "exists already" in refused.args[0]
+    assert not panel.findChildren(QtWidgets.QMessageBox)  # a yes would not have helped
     assert out.read_text() == "mine"
 
 

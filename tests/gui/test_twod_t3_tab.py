@@ -1,26 +1,19 @@
 """The 2DES tab on a station with a gate stage and a point detector."""
 
-from pathlib import Path
-
 import pytest
 
 from qdlab.gui.tabs.twod import TwoDTab
 
-SHIPPED = Path(__file__).parents[2] / "configs" / "coherence_gated_simulated.toml"
 SMALL = {"t1_points": "2", "t2_points": "2", "t3_points": "8"}
 LIMIT_MS = 60_000
 
 
 @pytest.fixture(scope="module")
-def station(tmp_path_factory):
-    """The shipped station with a small ensemble."""
-    text = SHIPPED.read_text(encoding="utf-8")
-    path = tmp_path_factory.mktemp("station") / "small.toml"
-    path.write_text(text.replace("dimers = 4000", "dimers = 40"), encoding="utf-8")
-    return str(path)
+def station(small_station, tmp_path_factory):
+    return str(small_station(tmp_path_factory.mktemp("station"), "coherence_gated_simulated", dimers=40))
 
 
-def test_the_window_shows_this_tab_alone_and_its_maps(lab, judged, qtbot, station):
+def test_the_window_shows_this_tab_alone_and_its_maps(lab, judged, run_to_end, qtbot, station):
     window = lab(station)
     visible = [window.tabs.widget(i) for i in range(window.tabs.count()) if window.tabs.isTabVisible(i)]
     assert visible == [window.tab]
@@ -30,10 +23,8 @@ def test_the_window_shows_this_tab_alone_and_its_maps(lab, judged, qtbot, statio
     planned = "2 t2 of 14 t3 x 2 t1 x 9 phases"
     qtbot.waitUntil(lambda: planned in window.form.verdict.text(), timeout=LIMIT_MS)
     assert judged(window.form)
-    with qtbot.waitSignal(window.queue.ended, timeout=LIMIT_MS) as ended:
-        assert window.form.queue()
-    assert ended.args[1].status == "finished"
-    qtbot.waitUntil(lambda: not window.opener.busy, timeout=LIMIT_MS)
+    _, outcome = run_to_end(window)
+    assert outcome.status == "finished"
     assert len(window.tab.maps.t2_fs) == 2
     assert window.tab.scan_told.text() == "2 t2 of 2 t1 × 9 phases, run finished"
     assert window.message.text == ""

@@ -28,13 +28,8 @@ PLANTED_CM, DEPHASING_FS = (120.0, 480.0, 850.0), (700.0, 120.0, 280.0)
 
 
 @pytest.fixture(scope="module")
-def station(tmp_path_factory):
-    """The shipped 2DES station with a small ensemble."""
-    text = SHIPPED.read_text(encoding="utf-8")
-    assert "dimers = 4000" in text
-    path = tmp_path_factory.mktemp("station") / "small.toml"
-    path.write_text(text.replace("dimers = 4000", "dimers = 40"), encoding="utf-8")
-    return str(path)
+def station(small_station, tmp_path_factory):
+    return str(small_station(tmp_path_factory.mktemp("station"), "coherence_simulated", dimers=40))
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +249,9 @@ def test_a_reopened_scan_is_shown(tab, qtbot, scanned):
     assert tab.map.address_cm == (analysis.maps.w1_cm[k1], analysis.maps.w3_cm[k3])
 
 
-def test_the_window_on_the_2des_station_shows_this_tab_first_and_its_maps_as_they_come(lab, qtbot, station):
+def test_the_window_on_the_2des_station_shows_this_tab_first_and_its_maps_as_they_come(
+    lab, run_to_end, qtbot, station
+):
     window = lab(station)
     visible = [i for i in range(window.tabs.count()) if window.tabs.isTabVisible(i)]
     assert isinstance(window.tab, TwoDTab)
@@ -268,9 +265,7 @@ def test_the_window_on_the_2des_station_shows_this_tab_first_and_its_maps_as_the
         window.form.ask_again()
     assert verdict.args[0]
     assert "5 t2 of 4 t1 x 9 phases" in window.form.verdict.text()
-    with qtbot.waitSignal(window.queue.ended, timeout=LIMIT_MS):
-        assert window.form.queue()
-    qtbot.waitUntil(lambda: not window.opener.busy, timeout=LIMIT_MS)
+    run_to_end(window)
     settle(qtbot, tab)
     assert counts == sorted(counts)
     assert len(counts) >= 2
@@ -280,14 +275,12 @@ def test_the_window_on_the_2des_station_shows_this_tab_first_and_its_maps_as_the
     assert window.message.text == ""
 
 
-def test_delay_zero_is_run_from_the_tools_tab_and_shown_by_its_picture(lab, qtbot, station):
+def test_delay_zero_is_run_from_the_tools_tab_and_shown_by_its_picture(lab, run_to_end, station):
     window = lab(station)
     tools = window.tab_of("delay_zero")
     window.tabs.setCurrentWidget(tools)
-    with qtbot.waitSignal(window.queue.ended, timeout=LIMIT_MS) as ended:
-        assert window.form.queue()
-    assert ended.args[1].status == "finished"
-    qtbot.waitUntil(lambda: not window.opener.busy, timeout=LIMIT_MS)
+    _, outcome = run_to_end(window)
+    assert outcome.status == "finished"
     assert window.tab is tools
     assert tools.picture.pixmap().width() > 150
     assert window.message.text == ""

@@ -11,6 +11,7 @@ import logging
 import sys
 from datetime import date
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def panel(simulated, monkeypatch):
     """A class of panel that keeps what reaches the call to the hardware; `fault` is done there."""
 
     class Kept(simulated.SimulatedSLM):
-        frames: list = []  # noqa: RUF012
+        frames: ClassVar[list[np.ndarray]] = []
         closed = 0
         fault = staticmethod(lambda display: None)
 

@@ -11,28 +11,23 @@ from qdlab.instruments.delay_stage import FS_PER_MM
 
 from .conftest import read_json
 
-SHIPPED = Path(__file__).parents[2] / "configs" / "coherence_simulated.toml"
+STATION = "coherence_simulated"
 CM = 1e7 / np.linspace(470.0, 650.0, 2068)
 POWER = 25_000 * np.exp(-4 * np.log(2) * ((CM - 18_200) / 2600) ** 2)
 
 
-def station(tmp_path, *changes, dimers=5):
-    text = SHIPPED.read_text().replace("dimers = 4000", f"dimers = {dimers}")
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path = tmp_path / "station.toml"
-    path.write_text(text)
-    return path
-
-
 @pytest.fixture
-def found(qdlab, tmp_path):
+def found(qdlab, small_station, tmp_path):
     """Run DelayZero and analyze it; returns how the run ended and the results."""
 
     def call(*changes, arguments=(), **parameters):
         sets = [word for key, value in parameters.items() for word in ("--set", f"{key}={value}")]
-        where = ("--station", station(tmp_path, *changes), "--out", tmp_path / "runs")
+        where = (
+            "--station",
+            small_station(tmp_path, STATION, *changes, dimers=5),
+            "--out",
+            tmp_path / "runs",
+        )
         ended = qdlab("run", "delay_zero", *where, *sets, *arguments)
         if ended.status:
             return ended, {}
@@ -109,9 +104,16 @@ def test_a_wrong_number_of_passes_is_told(found):
     assert "correct passes" in result["notes"][0]
 
 
-def test_a_blocked_local_oscillator_is_told_and_the_run_file_stays(qdlab, tmp_path):
+def test_a_blocked_local_oscillator_is_told_and_the_run_file_stays(qdlab, small_station, tmp_path):
     few = ("--set", "positions=4", "--set", "averages=1", "--set", "shaper_delays=0")
-    where = ("--station", station(tmp_path), "--out", tmp_path / "runs", "--fault", "lo_blocked")
+    where = (
+        "--station",
+        small_station(tmp_path, STATION, dimers=5),
+        "--out",
+        tmp_path / "runs",
+        "--fault",
+        "lo_blocked",
+    )
     ended = qdlab("run", "delay_zero", *where, *few)
     assert "nothing to analyze" in ended.out
     assert "no fringes" in ended.out.replace("\n", " ")
@@ -126,8 +128,10 @@ def test_a_blocked_local_oscillator_is_told_and_the_run_file_stays(qdlab, tmp_pa
         ("search_fs=nan", "outside"),
     ],
 )
-def test_what_the_rig_cannot_do_is_refused_before_anything_moves(qdlab, tmp_path, parameter, sentence):
-    where = ("--station", station(tmp_path), "--out", tmp_path / "runs")
+def test_what_the_rig_cannot_do_is_refused_before_anything_moves(
+    qdlab, small_station, tmp_path, parameter, sentence
+):
+    where = ("--station", small_station(tmp_path, STATION, dimers=5), "--out", tmp_path / "runs")
     ended = qdlab("run", "delay_zero", *where, "--set", parameter)
     assert ended.status == 2
     assert sentence in ended.sentence

@@ -24,23 +24,13 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 CM = np.linspace(15_400.0, 21_200.0, 2000)
 
 
-def station(tmp_path, name, *changes):
-    text = (CONFIGS / f"{name}.toml").read_text().replace("dimers = 4000", "dimers = 40")
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path = tmp_path / f"{name}.toml"
-    path.write_text(text)
-    return path
-
-
 @pytest.fixture
-def run(qdlab, tmp_path):
+def run(qdlab, small_station, tmp_path):
     """Run an experiment on a station with few dimers; returns how it ended and the run file's path."""
 
     def call(experiment, where, *arguments, **parameters):
         sets = [word for key, value in parameters.items() for word in ("--set", f"{key}={value}")]
-        there = ("--station", station(tmp_path, where), "--out", tmp_path / "runs")
+        there = ("--station", small_station(tmp_path, where, dimers=40), "--out", tmp_path / "runs")
         ended = qdlab("run", experiment, *there, *sets, *arguments)
         lines = ended.out.strip().splitlines()
         return ended, Path(lines[-1]) if lines else None

@@ -17,19 +17,9 @@ from qdlab.sim.physics.four_f import FourF
 
 from .conftest import read_json
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+STATION = "coherence_simulated"
 CHANGED = date(2026, 11, 1)
 NM = np.linspace(470.0, 650.0, 2068)
-
-
-def station(tmp_path, name, *changes):
-    text = (CONFIGS / "coherence_simulated.toml").read_text().replace("dimers = 4000", "dimers = 5")
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path = tmp_path / f"{name}.toml"
-    path.write_text(text)
-    return path
 
 
 def calibrated_by(path):
@@ -37,13 +27,13 @@ def calibrated_by(path):
 
 
 @pytest.fixture
-def rough(tmp_path):
+def rough(small_station, tmp_path):
     """A station whose panel has only been looked at with a ruler."""
     found = rough_calibration(
         columns=1272, levels=256, wavelength_nm=(452.0, 645.0), optics="4f line", on=CHANGED
     )
     found.save(tmp_path / "rough.toml")
-    return station(tmp_path, "rough_station", calibrated_by(tmp_path / "rough.toml"))
+    return small_station(tmp_path, STATION, calibrated_by(tmp_path / "rough.toml"), dimers=5)
 
 
 @pytest.fixture
@@ -64,7 +54,9 @@ def run(qdlab, tmp_path):
 
 
 @pytest.mark.parametrize("fault", [pytest.param(None, marks=pytest.mark.slow), "lcos_phase_reversed"])
-def test_a_calibration_from_a_rough_beginning_gives_delays_within_10_as(run, rough, qdlab, tmp_path, fault):
+def test_a_calibration_from_a_rough_beginning_gives_delays_within_10_as(
+    run, rough, qdlab, small_station, tmp_path, fault
+):
     ended, path = run(rough, *(("--fault", fault) if fault else ()), averages=6, level_step=12, passes=2)
     assert ended.status == 0, ended.err
     assert qdlab("analyze", path, "--json", tmp_path / "a.json").status == 0
@@ -85,7 +77,7 @@ def test_a_calibration_from_a_rough_beginning_gives_delays_within_10_as(run, rou
         planted_rad = Panel().phase_rad(np.arange(256), curve.wavelength_nm)
         assert np.abs(curve.phase_rad - planted_rad).max() < 0.02
     assert path.with_suffix(".png").stat().st_size > 50_000
-    _check_pulses(station(tmp_path, "better_station", calibrated_by(file)), fault)
+    _check_pulses(small_station(tmp_path, STATION, calibrated_by(file), dimers=5), fault)
 
 
 def _check_pulses(path, fault):
@@ -128,15 +120,15 @@ def test_a_panel_that_shows_nothing_new_is_told(run, rough):
         ("passes=0", "outside [1, 20]"),
     ],
 )
-def test_too_little_to_calibrate_from_is_refused(run, tmp_path, parameter, sentence):
+def test_too_little_to_calibrate_from_is_refused(run, small_station, tmp_path, parameter, sentence):
     key, _, value = parameter.partition("=")
-    ended, _ = run(station(tmp_path, "exact"), **{key: value})
+    ended, _ = run(small_station(tmp_path, STATION, dimers=5), **{key: value})
     assert ended.status == 2
     assert sentence in ended.sentence
 
 
-def test_a_shaper_without_a_panel_is_refused(run, tmp_path):
-    text = (CONFIGS / "coherence_simulated.toml").read_text().replace("dimers = 4000", "dimers = 5")
+def test_a_shaper_without_a_panel_is_refused(run, small_station, tmp_path):
+    text = small_station(tmp_path, STATION, dimers=5).read_text()
     before, _, rest = text.partition("[shaper]")
     _, _, after = rest.partition("[delay]")
     dazzler = 'driver = "dazzler"\nconnection = "simulated"\nwindow_fs = 4000.0\n'
@@ -147,8 +139,9 @@ def test_a_shaper_without_a_panel_is_refused(run, tmp_path):
     assert "needs a liquid-crystal panel" in ended.sentence
 
 
-def test_a_station_without_a_local_oscillator_is_refused(run, tmp_path):
-    ended, _ = run(station(tmp_path, "pump_probe", ("lo_lead_fs = 700.0", "lo_lead_fs = 0.0")))
+def test_a_station_without_a_local_oscillator_is_refused(run, small_station, tmp_path):
+    without = ("lo_lead_fs = 700.0", "lo_lead_fs = 0.0")
+    ended, _ = run(small_station(tmp_path, STATION, without, dimers=5))
     assert ended.status == 2
     assert "needs a local oscillator" in ended.sentence
 

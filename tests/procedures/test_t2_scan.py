@@ -18,12 +18,11 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 @pytest.fixture
-def run(qdlab, tmp_path):
+def run(qdlab, small_station, tmp_path):
     """Run T2Scan on a station with few dimers; returns how it ended and the run file's path."""
 
     def call(where, *arguments, **parameters):
-        path = tmp_path / f"{where}.toml"
-        path.write_text((CONFIGS / f"{where}.toml").read_text().replace("dimers = 4000", "dimers = 40"))
+        path = small_station(tmp_path, where, dimers=40)
         sets = [word for key, value in parameters.items() for word in ("--set", f"{key}={value}")]
         ended = qdlab("run", "t2_scan", "--station", path, "--out", tmp_path / "runs", *sets, *arguments)
         lines = ended.out.strip().splitlines()

@@ -13,7 +13,6 @@ from qdlab.analysis.twodes.units import W
 from qdlab.formats.run_file import read_run_file
 from qdlab.instruments.pulse_shaper import PulseTrain
 from qdlab.procedures.analyses import analyze_run
-from qdlab.procedures.config import locate
 from qdlab.procedures.errors import RefusedError
 from qdlab.procedures.run import execute_run, prepare_run
 from qdlab.sim.physics.pulses import Pulse
@@ -22,12 +21,8 @@ SMALL = ("t1_points=24", "t2_points=2", "t2_start_fs=100", "averages=2")
 
 
 @pytest.fixture(scope="module")
-def station(tmp_path_factory) -> Path:
-    """The shipped 2DES station with an ensemble small enough for tests."""
-    shipped = locate("coherence_simulated").read_text(encoding="utf-8")
-    path = tmp_path_factory.mktemp("station") / "small.toml"
-    path.write_text(shipped.replace("dimers = 4000", "dimers = 60"), encoding="utf-8")
-    return path
+def station(small_station, tmp_path_factory) -> Path:
+    return small_station(tmp_path_factory.mktemp("station"), "coherence_simulated")
 
 
 def scan(station, out, *overrides, faults=(), stop=None):

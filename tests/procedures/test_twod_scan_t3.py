@@ -21,20 +21,9 @@ GATED = ("t3_step_fs=4.1", "t3_points=32")
 AXIS_CM = np.arange(16700.0, 19700.0, 40.0)
 
 
-def small(name, folder, *changes) -> Path:
-    """A shipped station with an ensemble small enough for tests, and other changes."""
-    text = locate(name).read_text(encoding="utf-8")
-    for old, new in (("dimers = 4000", "dimers = 60"), *changes):
-        assert old in text
-        text = text.replace(old, new)
-    path = folder / f"{name}.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 @pytest.fixture(scope="module")
-def station(tmp_path_factory) -> Path:
-    return small("coherence_gated_simulated", tmp_path_factory.mktemp("gated"))
+def station(small_station, tmp_path_factory) -> Path:
+    return small_station(tmp_path_factory.mktemp("gated"), "coherence_gated_simulated")
 
 
 def perform(experiment, station, out, *overrides, faults=()):
@@ -63,10 +52,10 @@ def maps(finished):
 
 
 @pytest.fixture(scope="module")
-def by_spectrometer(tmp_path_factory):
+def by_spectrometer(small_station, tmp_path_factory):
     """The same sample and pulses on the station with the spectrometer, with little noise."""
     folder = tmp_path_factory.mktemp("spectrometer")
-    station = small("coherence_simulated", folder)
+    station = small_station(folder, "coherence_simulated")
     _, outcome = perform("twod_scan", station, folder, *SHARED, "averages=30")
     assert outcome.status == "finished", outcome.reason
     return analyze_run(read_run_file(outcome.path)).maps
@@ -203,22 +192,22 @@ def test_the_station_decides_what_can_be_run_on_it(station, tmp_path):
         prepare_run("twod_scan", station=str(station), out=tmp_path)
 
 
-def test_a_width_of_the_laser_that_is_not_told_is_asked_for(tmp_path):
+def test_a_width_of_the_laser_that_is_not_told_is_asked_for(small_station, tmp_path):
     width = locate("coherence_gated_simulated").read_text(encoding="utf-8")
     (line,) = [line for line in width.splitlines() if line.startswith("laser_fwhm_cm")]
-    station = small("coherence_gated_simulated", tmp_path, (line, ""))
+    station = small_station(tmp_path, "coherence_gated_simulated", (line, ""))
     with pytest.raises(RefusedError, match=r"\[interferometer\]: needs laser_fwhm_cm"):
         prepare_run("twod_scan_t3", station=str(station), out=tmp_path)
 
 
-def test_a_point_detector_without_a_gate_is_no_station(tmp_path):
-    station = small("coherence_gated_simulated", tmp_path, ("[gate]", "[stage]"))
+def test_a_point_detector_without_a_gate_is_no_station(small_station, tmp_path):
+    station = small_station(tmp_path, "coherence_gated_simulated", ("[gate]", "[stage]"))
     with pytest.raises(ConfigError, match=r"needs the table \[gate\]"):
         Station.load(station)
 
 
-def test_a_lock_in_that_is_not_emulated_is_refused_on_the_twin(tmp_path):
-    station = small("coherence_gated_simulated", tmp_path, ('model = "SR830"', 'model = "SR860"'))
+def test_a_lock_in_that_is_not_emulated_is_refused_on_the_twin(small_station, tmp_path):
+    station = small_station(tmp_path, "coherence_gated_simulated", ('model = "SR830"', 'model = "SR860"'))
     with pytest.raises(ConfigError, match='only the model "SR830" is emulated'):
         Station.load(station)
 
