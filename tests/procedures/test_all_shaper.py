@@ -62,15 +62,10 @@ class OneBeat:
 
 
 @pytest.fixture(scope="module")
-def stations(tmp_path_factory) -> dict[str, Path]:
+def stations(small_station, tmp_path_factory) -> dict[str, Path]:
     """The shipped stations of both geometries with an ensemble small enough for tests."""
     folder = tmp_path_factory.mktemp("stations")
-    made = {}
-    for name in ("coherence_simulated", "all_shaper_simulated"):
-        made[name] = folder / f"{name}.toml"
-        text = locate(name).read_text(encoding="utf-8")
-        made[name].write_text(text.replace("dimers = 4000", "dimers = 60"), encoding="utf-8")
-    return made
+    return {name: small_station(folder, name) for name in ("coherence_simulated", "all_shaper_simulated")}
 
 
 def done(experiment, station, out, *overrides, sample: Callable[[Any], Any] = Louder):

@@ -17,7 +17,6 @@ from qdlab.procedures.guardian import BEAT, SAFE, UNSAFE, Heartbeat, guarded, ma
 from qdlab.procedures.station import Station
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-"""The CHI program takes 3 to 5 s to start, and longer on a busy computer; nothing else can open the cell."""
 
 
 @pytest.fixture(scope="module")
